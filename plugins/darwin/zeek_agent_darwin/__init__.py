@@ -1,0 +1,1 @@
+"""Tables of a macOS host: one module, one table."""

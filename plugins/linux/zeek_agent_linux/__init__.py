@@ -1,0 +1,1 @@
+"""Tables of a Linux host: one module, one table."""

@@ -1,0 +1,1 @@
+"""Tables of a Windows host: one module, one table."""

@@ -1,0 +1,42 @@
+"""The public names: all that a plugin imports, here or from `zeek_agent_core.schema`."""
+
+from zeek_agent_core.errors import ParameterError, TableError
+from zeek_agent_core.hookspecs import hookimpl
+from zeek_agent_core.host import Host
+from zeek_agent_core.table import (
+    EQ,
+    NONE,
+    PREFIX,
+    RANGE,
+    Column,
+    Evented,
+    Prefix,
+    Pushdown,
+    Snapshot,
+    Table,
+    Where,
+)
+from zeek_agent_core.values import Port, Row, Type, storable, text
+
+__all__ = [
+    "EQ",
+    "NONE",
+    "PREFIX",
+    "RANGE",
+    "Column",
+    "Evented",
+    "Host",
+    "ParameterError",
+    "Port",
+    "Prefix",
+    "Pushdown",
+    "Row",
+    "Snapshot",
+    "Table",
+    "TableError",
+    "Type",
+    "Where",
+    "hookimpl",
+    "storable",
+    "text",
+]

@@ -1,0 +1,66 @@
+"""Every exception of the agent.
+
+::
+
+    AgentError
+    ├── ConfigError             a setting is wrong: what, where, what to write instead
+    ├── PluginError             a plugin cannot be offered as it is
+    ├── OutputError             a log or state file cannot be written
+    └── QueryError              one SQL statement failed; nothing else is affected
+        ├── StatementError      it does not compile, or names what does not exist
+        ├── ForbiddenError      it would do more than read tables
+        ├── ParameterError      a table parameter is missing or of the wrong type
+        ├── TableError          a table failed while it made its rows
+        ├── LimitError          it needs more time, rows or memory than allowed
+        └── StoppedError        it was cancelled, or the database closed under it
+"""
+
+
+class AgentError(Exception):
+    """Base of all errors the agent raises on purpose."""
+
+
+class ConfigError(AgentError):
+    """A configuration file or command line cannot be used."""
+
+
+class PluginError(AgentError):
+    """A plugin or table breaks the rules that let it be offered."""
+
+
+class OutputError(AgentError):
+    """A log, history or state file cannot be written."""
+
+
+class QueryError(AgentError):
+    """One SQL statement failed; the message says why."""
+
+
+class StatementError(QueryError):
+    """The statement does not compile, or names something that does not exist."""
+
+
+class ForbiddenError(QueryError):
+    """The statement would do more than read the agent's tables."""
+
+
+class ParameterError(QueryError):
+    """A table parameter is missing, or its argument has the wrong type."""
+
+
+class TableError(QueryError):
+    """A table failed while it produced its rows."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        """Say that *table* failed for *reason*."""
+        super().__init__(f"table {table}: {reason}")
+        self.table = table
+        self.reason = reason
+
+
+class LimitError(QueryError):
+    """The statement went past one of the bounds set for a query."""
+
+
+class StoppedError(QueryError):
+    """The statement was cancelled before it ended."""

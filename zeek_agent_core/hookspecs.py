@@ -1,0 +1,23 @@
+"""The hooks that plugins implement: few, synchronous, cheap."""
+
+from collections.abc import Sequence
+
+import pluggy
+
+from zeek_agent_core.host import Host
+from zeek_agent_core.table import Table
+
+PROJECT = "zeek_agent"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def zeek_agent_tables(host: Host) -> Sequence[Table]:  # noqa: ARG001
+    """Return the tables to offer on *host*; none at all is a fine answer.
+
+    Called once, before the database opens. Look whether a source exists, at
+    most: no other I/O, no waiting, no background work.
+    """
+    raise NotImplementedError

@@ -1,0 +1,37 @@
+"""The machine we run on, as every table is given it."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PLATFORMS = {"darwin": "darwin", "win32": "windows"}
+
+
+def platform() -> str:
+    """Return the platform's name as tables, groups and Zeek know it."""
+    return PLATFORMS.get(sys.platform, "linux")
+
+
+class Host:
+    """Movable root of the file system, and the settings of tables.
+
+    Tests point *root* at a directory laid out as on a host.
+    """
+
+    def __init__(
+        self, root: str | Path = "/", settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Use *root* for all paths; *settings* are the `[tables]` of the configuration."""
+        self.root = Path(root)
+        self.platform = platform()
+        self.settings: Mapping[str, Any] = settings or {}
+
+    def path(self, absolute: str) -> Path:
+        """Return where the host's file *absolute* is found."""
+        return self.root / absolute.lstrip("/")
+
+    @property
+    def prefix(self) -> str:
+        """What to put before an absolute path to find it: empty on a real host."""
+        return str(self.root).rstrip("/")

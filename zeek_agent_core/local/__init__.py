@@ -1,0 +1,1 @@
+"""Running queries without a Zeek, and writing what Zeek would write."""

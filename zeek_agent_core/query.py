@@ -1,0 +1,88 @@
+"""What is asked, and what comes back: frozen data shared by all parts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from zeek_agent_core.values import SqlValue, Type
+
+
+class Subscription(StrEnum):
+    """What the repeats of a query send."""
+
+    SNAPSHOTS = "snapshots"
+    DIFFERENCES = "differences"
+    SNAPSHOT_PLUS_DIFFERENCES = "snapshot_plus_differences"
+    EVENTS = "events"
+
+
+class Change(StrEnum):
+    """What happened to a row between two runs."""
+
+    ADD = "add"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One SQL statement, and when and how its rows are wanted."""
+
+    id: str
+    sql: str
+    interval: timedelta | None = None
+    """Time between runs; none runs it once."""
+    subscription: Subscription | None = None
+    """None delivers the complete result of a single run."""
+    requires_tables: frozenset[str] = frozenset()
+    if_missing_tables: frozenset[str] = frozenset()
+    cookie: str = ""
+    asker: str = ""
+    """Who asked, for people: `local`, `console`, or the name of a Zeek."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the query runs more than once."""
+        return self.subscription is not None and bool(self.interval)
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """Name and type of a column of a result."""
+
+    name: str
+    type: Type | None = None
+    """Declared type; None where the value of each row decides."""
+    element: Type | None = None
+
+
+ResultRow = tuple[SqlValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Rows of one run of a query, in the order in which they are to be sent."""
+
+    columns: tuple[ResultColumn, ...]
+    rows: Sequence[ResultRow] = ()
+    """Rows of a snapshot."""
+    deleted: Sequence[ResultRow] = ()
+    added: Sequence[ResultRow] = ()
+    is_first: bool = True
+    """Whether this is the first run of its query."""
+    collected: float = 0.0
+    """Seconds since the epoch when the run began."""
+    duration: timedelta = field(default=timedelta())
+
+    def changes(self) -> Iterator[tuple[Change | None, ResultRow]]:
+        """Yield each row with its change: snapshot rows, then deletes, then adds."""
+        for row in self.rows:
+            yield None, row
+        for row in self.deleted:
+            yield Change.DELETE, row
+        for row in self.added:
+            yield Change.ADD, row
+
+    def __len__(self) -> int:
+        """Return the number of rows that `changes` yields."""
+        return len(self.rows) + len(self.deleted) + len(self.added)

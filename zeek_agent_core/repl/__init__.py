@@ -1,0 +1,1 @@
+"""Statements typed by people, and results as text."""

@@ -1,0 +1,1 @@
+"""Declarations of tables that several packs fill; no rows."""

@@ -1,0 +1,320 @@
+"""The agent's database: runs statements in a thread of its own, within bounds.
+
+Statements take turns: each fetch is one short job of the thread. A statement
+that goes past its time is stopped; if it does not react, because a table hangs
+in a system call, its thread is left behind and a fresh one takes over.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from time import perf_counter, time
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from zeek_agent_core.errors import LimitError, QueryError, StoppedError
+from zeek_agent_core.query import ResultColumn, ResultRow
+from zeek_agent_core.sql.limits import Limits
+from zeek_agent_core.sql.run import Run
+from zeek_agent_core.sql.session import Batch, EventRows, Session
+from zeek_agent_core.sql.statement import Statement
+from zeek_agent_core.sql.vtable import Cursor as TableCursor
+from zeek_agent_core.sql.worker import Worker
+from zeek_agent_core.table import Table
+from zeek_agent_core.values import Row
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+GRACE_SECONDS = 2.0
+"""How long a stopped statement may take to react before its thread is given up."""
+
+
+@dataclass(slots=True)
+class TableStats:
+    """What a table did so far."""
+
+    runs: int = 0
+    rows: int | None = None
+    """Rows of the last run."""
+    duration: timedelta | None = None
+    """Time the last run took."""
+    error: str | None = None
+    """Why the last run failed; None after one that did not."""
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A complete result."""
+
+    columns: tuple[ResultColumn, ...]
+    rows: list[ResultRow]
+    tables: frozenset[str] = frozenset()
+
+
+def no_events(_table: str, _after: int) -> Iterator[Row]:
+    """Return no events: for a database without evented tables."""
+    return iter(())
+
+
+class Database:
+    """SQL over the agent's tables; use as ``async with Database(tables) as db``."""
+
+    def __init__(
+        self,
+        tables: Iterable[Table],
+        *,
+        limits: Limits | None = None,
+        events: EventRows = no_events,
+    ) -> None:
+        """Offer *tables*; *events* gives the rows of evented ones."""
+        self.tables: dict[str, Table] = {table.name: table for table in tables}
+        self.limits = limits or Limits()
+        self.stats: dict[str, TableStats] = {name: TableStats() for name in self.tables}
+        self._events = events
+        self._busy: set[str] = set()
+        self._runs: dict[Run, Worker] = {}
+        self._worker: Worker
+        self._session: Session
+
+    async def __aenter__(self) -> Self:
+        """Open the database."""
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop all statements and close the database."""
+        for run in list(self._runs):
+            self._stop(run, StoppedError("the database is closing"))
+        self._worker.post(self._session.close)
+        self._worker.close()
+        await asyncio.to_thread(self._worker.join, GRACE_SECONDS)
+
+    async def _open(self) -> None:
+        self._worker = Worker("database")
+        self._session = Session(self.tables, self.limits, self._events, self._busy)
+        await self._worker.call(self._session.open)
+
+    async def add(self, table: Table) -> None:
+        """Offer one more table."""
+        self.tables[table.name] = table
+        self.stats.setdefault(table.name, TableStats())
+        await self._worker.call(self._session.offer)
+
+    async def remove(self, name: str) -> None:
+        """Offer a table no longer; statements that run on it may go on."""
+        self.tables.pop(name, None)
+        await self._worker.call(self._session.offer)
+
+    async def prepare(self, sql: str) -> Statement:
+        """Compile *sql* without running it; raise `QueryError` if it cannot be run."""
+        run = Run(sql, self.limits, {})
+        return await self._call(run, self._session.prepare)
+
+    def query(
+        self,
+        sql: str,
+        *,
+        positions: Mapping[str, int] | None = None,
+        limits: Limits | None = None,
+    ) -> "Running":
+        """Return *sql* as an asynchronous context manager whose rows come in batches.
+
+        *positions* say, for evented tables, after which event to read.
+        """
+        return Running(self, Run(sql, limits or self.limits, positions or {}))
+
+    async def execute(
+        self,
+        sql: str,
+        *,
+        positions: Mapping[str, int] | None = None,
+        limits: Limits | None = None,
+    ) -> Rows:
+        """Return the complete result of *sql*; raise `QueryError` if it fails."""
+        rows: list[ResultRow] = []
+        async with self.query(sql, positions=positions, limits=limits) as running:
+            async for batch in running:
+                rows += batch
+            return Rows(running.columns, rows, running.tables)
+
+    async def _call(self, run: Run, job: Callable[[Run], T]) -> T:
+        """Run *job* in the thread; keep the time of *run*."""
+        worker, session = self._worker, self._session
+        self._runs[run] = worker
+        loop = asyncio.get_running_loop()
+        watch = loop.call_later(run.limits.seconds, self._watch, run)
+        try:
+            return await worker.call(partial(self._timed, session, run, job))
+        except asyncio.CancelledError:
+            self._stop(run, StoppedError("the query was cancelled"))
+            raise
+        finally:
+            watch.cancel()
+            if self._runs.get(run) is worker:
+                del self._runs[run]
+
+    @staticmethod
+    def _timed(session: Session, run: Run, job: Callable[[Run], T]) -> T:
+        """Run in the thread: note when the job began, and what it took."""
+        run.began = perf_counter()
+        try:
+            if run.stop is not None:
+                raise run.stop
+            return job(run)
+        finally:
+            run.spent += perf_counter() - run.began
+            run.began = None
+
+    def _watch(self, run: Run) -> None:
+        """Stop *run* once its jobs have used up its time; waiting for a turn is free."""
+        if run not in self._runs:
+            return
+        left = run.limits.seconds - run.elapsed()
+        if left > 0:
+            asyncio.get_running_loop().call_later(max(left, 0.05), self._watch, run)
+            return
+        reason = f"the query ran longer than {run.limits.seconds:g} s ([limits] time)"
+        self._stop(run, LimitError(reason))
+
+    def _stop(self, run: Run, reason: QueryError) -> None:
+        run.stop = run.stop or reason
+        worker = self._runs.get(run)
+        if worker is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(GRACE_SECONDS, self._check_reaction, run, worker)
+
+    def _check_reaction(self, run: Run, worker: Worker) -> None:
+        """Give the thread up if *run* still has it."""
+        if run.began is None or worker is not self._worker:
+            return
+        table = _scanning(worker)
+        log.error("table %s does not react; its thread is given up", table or "(none)")
+        session = self._session
+        if table is not None:
+            self._busy.add(table)
+            self.note(table, None, None, "it did not react when its query was stopped")
+        worker.post(session.close)
+        worker.post(lambda: self._busy.discard(table or ""))
+        worker.close()
+        self._worker = Worker("database")
+        self._session = Session(self.tables, self.limits, self._events, self._busy)
+        self._worker.post(self._session.open)
+        others = StoppedError(f"the database was restarted: table {table} did not react; ask again")
+        worker.abandon(run.stop or others, others)
+
+    def note(
+        self, table: str, rows: int | None, seconds: float | None, error: str | None
+    ) -> None:
+        """Keep the outcome of a run of *table*; log an error when it is new."""
+        stats = self.stats.setdefault(table, TableStats())
+        stats.runs += 1
+        stats.rows = rows
+        stats.duration = None if seconds is None else timedelta(seconds=seconds)
+        if error is not None:
+            stats.errors += 1
+            if stats.error != error:
+                log.warning("table %s: %s", table, error)
+        elif stats.error is not None:
+            log.info("table %s works again", table)
+        stats.error = error
+
+    def finished(self, run: Run) -> None:
+        """Take over what the tables did for *run*."""
+        for name, scan in run.scans.items():
+            self.note(name, scan.rows, scan.seconds, scan.error)
+        run.scans.clear()
+
+
+class Running:
+    """A statement under way: columns at once, then batches of rows."""
+
+    def __init__(self, database: Database, run: Run) -> None:
+        """Prepare; nothing happens before ``async with``."""
+        self._database = database
+        self._run = run
+        self._session = database._session  # noqa: SLF001 - two halves of one thing
+        self._is_done = False
+        self.columns: tuple[ResultColumn, ...] = ()
+        self.tables: frozenset[str] = frozenset()
+        self.started = time()
+
+    async def __aenter__(self) -> Self:
+        """Compile and start the statement."""
+        try:
+            statement = await self._call(Session.start)
+        except BaseException:
+            self._close()
+            raise
+        self.columns, self.tables = statement.columns, statement.tables
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the statement, whether or not all its rows were read."""
+        self._close()
+
+    def __aiter__(self) -> AsyncIterator[list[ResultRow]]:
+        """Return the batches."""
+        return self._batches()
+
+    async def _batches(self) -> AsyncIterator[list[ResultRow]]:
+        while not self._is_done:
+            batch: Batch = await self._call(Session.fetch)
+            self._is_done = batch.is_last
+            if batch.rows:
+                yield batch.rows
+
+    async def _call(self, job: Callable[[Session, Run], Any]) -> Any:
+        database = self._database
+        if self._session is not database._session:  # noqa: SLF001
+            raise self._run.stop or StoppedError("the database was restarted; ask again")
+        return await database._call(self._run, partial(job, self._session))  # noqa: SLF001
+
+    def cancel(self) -> None:
+        """Stop the statement from elsewhere; who iterates gets a `StoppedError`."""
+        self._database._stop(self._run, StoppedError("the query was cancelled"))  # noqa: SLF001
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Time the statement has used in the database's thread."""
+        return self._run.elapsed()
+
+    def _close(self) -> None:
+        database, run, session = self._database, self._run, self._session
+        loop = asyncio.get_running_loop()
+
+        def finish() -> None:
+            session.finish(run)
+            try:
+                loop.call_soon_threadsafe(database.finished, run)
+            except RuntimeError:  # the loop has closed meanwhile
+                database.finished(run)
+
+        if session is database._session:  # noqa: SLF001
+            database._worker.post(finish)  # noqa: SLF001
+
+
+def _scanning(worker: Worker) -> str | None:
+    """Return the table whose rows the thread of *worker* is making right now."""
+    frame = worker.frame()
+    while frame is not None:
+        cursor = frame.f_locals.get("self")
+        if isinstance(cursor, TableCursor):
+            return cursor.table.name
+        frame = frame.f_back
+    return None

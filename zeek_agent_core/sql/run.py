@@ -1,0 +1,48 @@
+"""One execution of a statement, as the database's thread sees it."""
+
+from collections.abc import Mapping
+from time import perf_counter
+
+from zeek_agent_core.errors import QueryError
+from zeek_agent_core.sql.limits import Limits
+
+
+class Scan:
+    """What one table did for one run."""
+
+    __slots__ = ("error", "rows", "seconds")
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.rows = 0
+        self.seconds = 0.0
+        self.error: str | None = None
+
+
+class Run:
+    """State of one execution; set *stop* from any thread to end it."""
+
+    def __init__(self, sql: str, limits: Limits, positions: Mapping[str, int]) -> None:
+        """Prepare to run *sql*; *positions* say from where events are read."""
+        self.sql = sql
+        self.limits = limits
+        self.positions = positions
+        self.stop: QueryError | None = None
+        self.failure: QueryError | None = None
+        self.is_recursive = False
+        self.steps = 0
+        self.tables: set[str] = set()
+        self.scans: dict[str, Scan] = {}
+        self.began: float | None = None
+        """When the job that the thread is doing for this run began."""
+        self.spent = 0.0
+        """Seconds of the jobs that are done."""
+
+    def scan(self, table: str) -> Scan:
+        """Return what *table* has done for this run so far."""
+        return self.scans.setdefault(table, Scan())
+
+    def elapsed(self) -> float:
+        """Return the seconds that the thread has worked for this run."""
+        began = self.began
+        return self.spent + (0.0 if began is None else perf_counter() - began)

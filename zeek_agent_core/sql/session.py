@@ -1,0 +1,247 @@
+"""The SQLite connection, and statements on it; used by one thread only."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import apsw
+
+from zeek_agent_core.errors import LimitError, QueryError, StatementError, TableError
+from zeek_agent_core.query import ResultColumn, ResultRow
+from zeek_agent_core.sql import functions
+from zeek_agent_core.sql.limits import MEBI, Limits
+from zeek_agent_core.sql.run import Run
+from zeek_agent_core.sql.statement import (
+    Authorizer,
+    Statement,
+    explain,
+    is_blank,
+    pure_functions,
+)
+from zeek_agent_core.sql.vtable import Module
+from zeek_agent_core.table import Evented, Snapshot, Table, Where
+from zeek_agent_core.values import Row
+
+EventRows = Callable[[str, int], Iterator[Row]]
+"""Given a table and a position, the rows of events after that position."""
+
+PROGRESS_STEPS = 10_000
+CHUNK = 64
+BATCH = 1024
+SLICE_SECONDS = 0.05
+"""A fetch returns after this time with what it has, so that queries take turns."""
+
+_SQLITE_LIMITS = {
+    apsw.SQLITE_LIMIT_ATTACHED: 0,
+    apsw.SQLITE_LIMIT_COLUMN: 500,
+    apsw.SQLITE_LIMIT_COMPOUND_SELECT: 100,
+    apsw.SQLITE_LIMIT_EXPR_DEPTH: 200,
+    apsw.SQLITE_LIMIT_FUNCTION_ARG: 100,
+    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1000,
+    apsw.SQLITE_LIMIT_VARIABLE_NUMBER: 1000,
+    apsw.SQLITE_LIMIT_VDBE_OP: 1_000_000,
+    apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+
+
+class Batch(NamedTuple):
+    """Some rows of a result."""
+
+    rows: list[ResultRow]
+    is_last: bool
+
+
+class Session:
+    """One connection with all tables; every method runs in the thread that made it."""
+
+    def __init__(
+        self, tables: Mapping[str, Table], limits: Limits, events: EventRows, busy: set[str]
+    ) -> None:
+        """Plan for *tables*; the names in *busy* hang in another thread."""
+        self.tables = tables
+        self.limits = limits
+        self.events = events
+        self.busy = busy
+        self.current: Run = Run("", limits, {})
+        self.job_began: float | None = None
+        self._results: dict[Run, Any] = {}
+        self._counts: dict[Run, tuple[int, int]] = {}
+        self._offered: set[str] = set()
+
+    def open(self) -> None:
+        """Open the database and offer the tables."""
+        apsw.hard_heap_limit(self.limits.memory_bytes * 2 + 64 * MEBI)
+        self.connection = apsw.Connection(":memory:")
+        functions.register(self.connection)
+        self.connection.execute("PRAGMA temp_store = MEMORY; PRAGMA query_only = 1")
+        self.connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        self.connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        for limit, most in _SQLITE_LIMITS.items():
+            self.connection.limit(limit, most)
+        self.connection.limit(apsw.SQLITE_LIMIT_LENGTH, self.limits.cell_bytes)
+        self.connection.limit(apsw.SQLITE_LIMIT_SQL_LENGTH, self.limits.sql_bytes)
+        self.authorizer = Authorizer(self.tables, pure_functions(self.connection))
+        self.connection.authorizer = self.authorizer
+        self.connection.set_progress_handler(self._progress, PROGRESS_STEPS)
+        self.offer()
+
+    def offer(self) -> None:
+        """Tell SQLite of tables that came or went."""
+        for name in self._offered - set(self.tables):
+            self.connection.create_module(name, None)
+            self._offered.discard(name)
+        for name in set(self.tables) - self._offered:
+            self.connection.create_module(
+                name,
+                Module(self.tables[name], self),
+                use_bestindex_object=True,
+                eponymous=True,
+                eponymous_only=True,
+                read_only=True,
+            )
+            self._offered.add(name)
+
+    def close(self) -> None:
+        """Close the connection and all results."""
+        for run in list(self._results):
+            self.finish(run)
+        self.connection.close()
+
+    def prepare(self, run: Run) -> Statement:
+        """Compile the statement of *run* without running it."""
+        compiled: list[Statement] = []
+
+        def inspect(cursor: apsw.Cursor, sql: str, _: Any) -> bool:
+            compiled.append(self._statement(run, cursor, sql))
+            return False
+
+        with suppress(apsw.ExecTraceAbort):
+            self._execute(run, inspect)
+        return compiled[0]
+
+    def start(self, run: Run) -> Statement:
+        """Begin to execute the statement of *run*."""
+        compiled: list[Statement] = []
+
+        def inspect(cursor: apsw.Cursor, sql: str, _: Any) -> bool:
+            if not compiled:  # a comment at the end is traced as a second statement
+                compiled.append(self._statement(run, cursor, sql))
+            return True
+
+        self._results[run] = self._execute(run, inspect)
+        self._counts[run] = (0, 0)
+        return compiled[0]
+
+    def fetch(self, run: Run) -> Batch:
+        """Return the next rows of *run*."""
+        result = self._results[run]
+        rows: list[ResultRow] = []
+        until = perf_counter() + SLICE_SECONDS
+        self._enter(run)
+        try:
+            while len(rows) < BATCH and perf_counter() < until:
+                chunk = list(islice(result, CHUNK))
+                rows += chunk
+                self._count(run, chunk)
+                if len(chunk) < CHUNK:
+                    return Batch(rows, is_last=True)
+        except Exception as error:
+            raise self._translated(error, run) from error
+        return Batch(rows, is_last=False)
+
+    def finish(self, run: Run) -> None:
+        """Let the result of *run* go."""
+        result = self._results.pop(run, None)
+        self._counts.pop(run, None)
+        if result is not None:
+            self._enter(run)
+            with suppress(Exception):  # its error has been told by fetch
+                result.close(True)
+
+    def rows(self, table: Table, where: Where, run: Run) -> Iterator[Row]:
+        """Return the rows of *table* for one scan; the virtual tables call this."""
+        if table.name in self.busy:
+            raise TableError(table.name, "still busy with an earlier query that had to be given up")
+        if isinstance(table, Evented):
+            return self.events(table.name, run.positions.get(table.name, 0))
+        if isinstance(table, Snapshot):
+            return table.rows(where)
+        raise TableError(table.name, "it is neither a Snapshot nor an Evented table")
+
+    def _enter(self, run: Run) -> None:
+        self.current = run
+        self.authorizer.run = run
+
+    def _execute(self, run: Run, inspect: Callable[[apsw.Cursor, str, Any], bool]) -> apsw.Cursor:
+        """Compile and start *run*; *inspect* sees the compiled statement first."""
+        self._enter(run)
+        if is_blank(run.sql):
+            raise StatementError("the statement is empty")
+        cursor = self.connection.cursor()
+        cursor.exec_trace = inspect
+        try:
+            return cursor.execute(run.sql, can_cache=False)
+        except apsw.ExecTraceAbort:
+            raise
+        except Exception as error:
+            raise self._translated(error, run) from error
+
+    def _statement(self, run: Run, cursor: apsw.Cursor, sql: str) -> Statement:
+        """Describe a compiled statement; refuse a second one in the same text."""
+        if not is_blank(run.sql[len(sql) :]):
+            raise StatementError("one statement at a time: there is more after the first")
+        columns = tuple(self._column(*described) for described in cursor.description_full)
+        return Statement(run.sql, columns, frozenset(run.tables))
+
+    def _column(
+        self, name: str, _declared: str, _db: str, table: str | None, origin: str | None
+    ) -> ResultColumn:
+        source = self.tables.get(table.lower()) if table else None
+        if source is not None and origin is not None:
+            for column in source.columns:
+                if column.name == origin.lower():
+                    return ResultColumn(name, column.type, column.element)
+        return ResultColumn(name)
+
+    def _count(self, run: Run, rows: list[ResultRow]) -> None:
+        """Hold the result to its bounds; sizes are estimated from a random eighth."""
+        known, size = self._counts[run]
+        known += len(rows)
+        for position in range(random.randrange(8), len(rows), 8):  # noqa: S311 - no secret
+            size += 8 * sum(len(v) for v in rows[position] if isinstance(v, str | bytes))
+        self._counts[run] = (known, size)
+        if known > run.limits.rows:
+            raise LimitError(
+                f"the result has more than {run.limits.rows} rows; add conditions or LIMIT, "
+                "or raise [limits] rows"
+            )
+        if size > run.limits.result_bytes:
+            raise LimitError(
+                f"the result is larger than {run.limits.result_bytes >> 20} MiB; select fewer "
+                "columns or rows, or raise [limits] result"
+            )
+
+    def _progress(self) -> bool:
+        """Tell SQLite every `PROGRESS_STEPS` whether to give up the statement."""
+        run = self.current
+        if run.stop is not None:
+            return True
+        run.steps += PROGRESS_STEPS
+        if run.is_recursive and run.steps > run.limits.recursion_steps:
+            run.failure = LimitError("the recursive query takes too many steps")
+            return True
+        if apsw.memory_used() > run.limits.memory_bytes:
+            run.failure = LimitError(
+                f"the query needs more than {run.limits.memory_bytes >> 20} MiB to sort, group "
+                "or join; add conditions, or raise [limits] memory"
+            )
+            return True
+        return False
+
+    def _translated(self, error: Exception, run: Run) -> QueryError:
+        if run.stop is not None:
+            return run.stop
+        return run.failure or explain(error, run.sql, self.tables.values())

@@ -1,0 +1,172 @@
+"""What a table declares: its columns, what it takes from ``WHERE``, how it makes rows."""
+
+import inspect
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Flag, auto
+from typing import Any, ClassVar
+
+from zeek_agent_core.host import Host
+from zeek_agent_core.values import Row, Type
+
+
+class Pushdown(Flag):
+    """Conditions of ``WHERE`` that a table wants to hear of, for one column."""
+
+    NONE = 0
+    EQ = auto()
+    """`=` and `IN`."""
+    RANGE = auto()
+    """`<`, `<=`, `>`, `>=`, `BETWEEN`."""
+    PREFIX = auto()
+    """`LIKE` and `GLOB` with fixed leading text."""
+
+
+NONE, EQ, RANGE, PREFIX = Pushdown.NONE, Pushdown.EQ, Pushdown.RANGE, Pushdown.PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; a name with a leading underscore makes it a hidden parameter."""
+
+    name: str
+    type: Type
+    description: str
+    pushdown: Pushdown = NONE
+    default: str | int | float | None = None
+    """Value of a parameter that is not given; a parameter without default is required."""
+    element: Type | None = None
+    """Type of the elements of a set or vector."""
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether the column steers what the table produces."""
+        return self.name.startswith("_")
+
+    @property
+    def is_required(self) -> bool:
+        """Whether every use of the table must give the parameter."""
+        return self.is_parameter and self.default is None
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Leading text that all wanted values share."""
+
+    text: str
+    ignore_case: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What a query wants of a table: permission to produce less, never a duty.
+
+    SQLite checks each row again, so a table that ignores all of it is slow,
+    never wrong. Only conditions that a column asked for with *pushdown* arrive.
+    """
+
+    columns: frozenset[str]
+    """Names of the columns that the query looks at."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Argument or default of every parameter, by name."""
+    allowed: Mapping[str, Collection[Any]] = field(default_factory=dict)
+    lows: Mapping[str, Any] = field(default_factory=dict)
+    highs: Mapping[str, Any] = field(default_factory=dict)
+    prefixes: Mapping[str, Prefix] = field(default_factory=dict)
+
+    def wants(self, *names: str) -> bool:
+        """Return whether the query looks at any of the columns *names*."""
+        return not self.columns.isdisjoint(names)
+
+    def values(self, name: str) -> Collection[Any] | None:
+        """Return the only values of column *name* that are wanted; None means any."""
+        return self.allowed.get(name)
+
+    def equal(self, name: str) -> Any | None:
+        """Return the one value of column *name* that is wanted, if there is just one."""
+        values = self.allowed.get(name)
+        return next(iter(values)) if values is not None and len(values) == 1 else None
+
+    def low(self, name: str) -> Any | None:
+        """Return the smallest wanted value of column *name*, itself included."""
+        return self.lows.get(name)
+
+    def high(self, name: str) -> Any | None:
+        """Return the largest wanted value of column *name*, itself included."""
+        return self.highs.get(name)
+
+    def prefix(self, name: str) -> Prefix | None:
+        """Return the leading text that all wanted values of column *name* have."""
+        return self.prefixes.get(name)
+
+
+class Table:
+    """What all tables have; derive from `Snapshot` or `Evented`.
+
+    The class's docstring is the description that users read; its first line
+    is the summary.
+    """
+
+    name: ClassVar[str]
+    columns: ClassVar[tuple[Column, ...]]
+    platforms: ClassVar[tuple[str, ...]] = ("linux", "darwin", "windows")
+    """Platforms with a pack that fills the table."""
+    examples: ClassVar[tuple[str, ...]] = ()
+    """Statements for the table's page; each of them is run by the conformance kit."""
+
+    def __init__(self, host: Host) -> None:
+        """Bind the table to *host*; no I/O here."""
+        self.host = host
+        self.warnings = 0
+        self.last_warning: str | None = None
+
+    @property
+    def source(self) -> str | None:
+        """What serves the rows right now, where a table has a choice."""
+        return None
+
+    def warn(self, message: str) -> None:
+        """Count something that could not be read; the rest of the rows still counts."""
+        self.warnings += 1
+        self.last_warning = message
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the table's description."""
+        return cls.description().partition("\n")[0]
+
+    @classmethod
+    def description(cls) -> str:
+        """Return the docstring of the nearest class that has one."""
+        return inspect.getdoc(cls) or ""
+
+
+class Snapshot(Table):
+    """A table that computes its rows when it is asked."""
+
+    def rows(self, where: Where) -> Iterator[Row]:
+        """Yield the rows that *where* wants.
+
+        Runs in the database's thread, one row at a time: a query that has
+        enough rows asks for no more. Raise `OSError` or `TableError` when the
+        whole source fails; call `warn` for a part of it.
+        """
+        raise NotImplementedError
+
+
+class Evented(Table):
+    """A table whose rows happen, and are held for queries to read.
+
+    The core runs `events` while a query needs the table. Where a row has no
+    `time`, the moment of its arrival is used.
+    """
+
+    retention: ClassVar[timedelta] = timedelta(minutes=10)
+    """How long an event is held."""
+    capacity: ClassVar[int] = 100_000
+    """How many events are held; the oldest gives way and is counted as dropped."""
+
+    def events(self) -> AsyncIterator[Row]:
+        """Yield events without end; the generator is cancelled when no query needs them."""
+        raise NotImplementedError

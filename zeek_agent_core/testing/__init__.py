@@ -1,0 +1,1 @@
+"""For authors of tables: a conformance kit and pytest fixtures."""
