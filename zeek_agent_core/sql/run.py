@@ -7,6 +7,10 @@ from zeek_agent_core.errors import QueryError
 from zeek_agent_core.sql.limits import Limits
 
 
+Positions = Mapping[str, tuple[int, int | None]]
+"""For evented tables: after which event to read, and up to which."""
+
+
 class Scan:
     """What one table did for one run."""
 
@@ -22,7 +26,7 @@ class Scan:
 class Run:
     """State of one execution; set *stop* from any thread to end it."""
 
-    def __init__(self, sql: str, limits: Limits, positions: Mapping[str, int]) -> None:
+    def __init__(self, sql: str, limits: Limits, positions: Positions) -> None:
         """Prepare to run *sql*; *positions* say from where events are read."""
         self.sql = sql
         self.limits = limits
