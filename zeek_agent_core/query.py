@@ -68,6 +68,8 @@ class Result:
     """Rows of a snapshot."""
     deleted: Sequence[ResultRow] = ()
     added: Sequence[ResultRow] = ()
+    total: int = 0
+    """Rows that the statement returned, whether or not they are sent."""
     is_first: bool = True
     """Whether this is the first run of its query."""
     collected: float = 0.0

@@ -55,6 +55,8 @@ class Rows:
     columns: tuple[ResultColumn, ...]
     rows: list[ResultRow]
     tables: frozenset[str] = frozenset()
+    seconds: float = 0.0
+    """Time the statement used in the database's thread."""
 
 
 def no_events(_table: str, _after: int, _upto: int | None) -> Iterator[Row]:
@@ -146,7 +148,7 @@ class Database:
         async with self.query(sql, positions=positions, limits=limits) as running:
             async for batch in running:
                 rows += batch
-            return Rows(running.columns, rows, running.tables)
+            return Rows(running.columns, rows, running.tables, running.cpu_seconds)
 
     async def _call(self, run: Run, job: Callable[[Run], T]) -> T:
         """Run *job* in the thread; keep the time of *run*."""

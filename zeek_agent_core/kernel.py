@@ -1,0 +1,167 @@
+"""The one module that knows all parts: opens them in order, connects them, closes them."""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from zeek_agent_core import config as settings
+from zeek_agent_core import identity, plugins
+from zeek_agent_core.config import Config
+from zeek_agent_core.events import Events, Spawn
+from zeek_agent_core.host import AgentFacts, Host
+from zeek_agent_core.plugins import Catalog
+from zeek_agent_core.schedule.scheduler import Installed, Positions, Scheduler
+from zeek_agent_core.schedule.timetable import phase
+from zeek_agent_core.sql.database import Database, Rows
+from zeek_agent_core.table import Evented, Table
+from zeek_agent_core.values import Row
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Agent:
+    """An agent whose parts are open and connected."""
+
+    config: Config
+    host: Host
+    catalog: Catalog
+    database: Database
+    events: Events
+    scheduler: Scheduler
+    spawn: Spawn
+    """Starts a named task that ends with the agent."""
+
+
+async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
+    """Let a task fail alone, with its trace in the log."""
+    try:
+        await work
+    except Exception:
+        log.exception("task %s failed", name)
+
+
+@asynccontextmanager
+async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Agent]:
+    """Open an agent; all its parts close, in reverse order, when the context ends."""
+    host = Host(settings=config.tables, agent=facts(config))
+    catalog = plugins.find(host, config.blocked)
+    tables = offered(catalog, is_mock=is_mock)
+    evented = [table for table in tables if isinstance(table, Evented)]
+    async with asyncio.TaskGroup() as group:
+        tasks: set[asyncio.Task[None]] = set()
+
+        def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+            task = group.create_task(_guarded(work, name), name=name)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            return task
+
+        events = Events(evented, spawn)
+        async with Database(tables, limits=config.limits, events=events.rows) as database:
+            scheduler = Scheduler(
+                execute=_executor(database),
+                prepare=_preparer(database),
+                events=events,
+                spawn=spawn,
+                tables=database.tables.keys(),
+                phase=phase(host.agent.id),
+            )
+            host.agent.tables = lambda: table_rows(catalog, database, events)
+            host.agent.queries = lambda: query_rows(scheduler.installed.values())
+            spawn(scheduler.run(), "scheduler")
+            gc.freeze()  # what is loaded now stays; no need to look at it again and again
+            try:
+                yield Agent(config, host, catalog, database, events, scheduler, spawn)
+            finally:
+                for query_id in list(scheduler.installed):
+                    scheduler.cancel(query_id)
+                for task in list(tasks):
+                    task.cancel()
+
+
+def facts(config: Config) -> AgentFacts:
+    """Return who the agent is, with an id from the configuration or the state directory."""
+    agent_id = config.agent_id or identity.agent_id(settings.state_directory(config))
+    return AgentFacts(id=agent_id, instance=identity.new_instance_id(), started=time.time())
+
+
+def offered(catalog: Catalog, *, is_mock: bool = False) -> list[Table]:
+    """Return the tables of *catalog*, in mock mode all but `zeek_agent` replaced."""
+    tables = [entry.table for entry in catalog.tables.values()]
+    if not is_mock:
+        return tables
+    from zeek_agent_core.mock import mock  # noqa: PLC0415 - for tests only
+
+    return [table if table.name == "zeek_agent" else mock(table) for table in tables]
+
+
+def _executor(database: Database) -> Any:
+    async def execute(sql: str, positions: Positions) -> Rows:
+        return await database.execute(sql, positions=positions)
+
+    return execute
+
+
+def _preparer(database: Database) -> Any:
+    async def prepare(sql: str) -> frozenset[str]:
+        return (await database.prepare(sql)).tables
+
+    return prepare
+
+
+def table_rows(catalog: Catalog, database: Database, events: Events) -> Iterator[Row]:
+    """Yield the rows of `zeek_agent_tables`; safe in the database's thread."""
+    for name, table in sorted(database.tables.items()):
+        entry = catalog.tables.get(name)
+        stats = database.stats[name]
+        row: dict[str, Any] = {
+            "name": name,
+            "kind": "evented" if isinstance(table, Evented) else "snapshot",
+            "summary": table.summary(),
+            "source": table.source,
+            "runs": stats.runs,
+            "rows": stats.rows,
+            "duration": stats.duration,
+            "errors": stats.errors,
+            "last_error": stats.error,
+            "warnings": table.warnings,
+            "last_warning": table.last_warning,
+        }
+        if entry is not None:
+            provider = entry.provider
+            row["plugin"], row["version"] = provider.plugin, provider.version
+            row["provider"] = provider.distribution
+        collector = events.collectors.get(name)
+        if collector is not None:
+            row["buffered"], row["dropped"] = len(collector.buffer), collector.buffer.dropped
+            row["queries"] = collector.users
+            row["last_error"] = collector.error or stats.error
+        yield row
+
+
+def query_rows(installed: Iterable[Installed]) -> Iterator[Row]:
+    """Yield the rows of `zeek_agent_queries`; safe in the database's thread."""
+    for entry in list(installed):
+        query = entry.query
+        is_active = "running" if entry.is_running else "scheduled"
+        yield {
+            "id": query.id,
+            "asker": query.asker,
+            "sql": query.sql,
+            "subscription": query.subscription,
+            "interval": query.interval,
+            "tables": entry.tables,
+            "state": "waiting" if entry.is_waiting else is_active,
+            "runs": entry.runs,
+            "rows": entry.rows,
+            "errors": entry.errors,
+            "last_error": entry.last_error,
+            "overruns": entry.overruns,
+            "cpu": entry.cpu,
+        }
