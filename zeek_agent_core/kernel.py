@@ -23,6 +23,9 @@ from zeek_agent_core.values import Row
 
 log = logging.getLogger(__name__)
 
+SHARED_SETTINGS = frozenset({"files"})
+"""Sections of `[tables]` that several tables read."""
+
 
 @dataclass(slots=True)
 class Agent:
