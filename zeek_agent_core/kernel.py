@@ -76,6 +76,7 @@ async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Age
                 phase=phase(host.agent.id),
             )
             host.agent.tables = lambda: table_rows(catalog, database, events)
+            host.agent.declared = lambda: list(database.tables.values())
             host.agent.queries = lambda: query_rows(scheduler.installed.values())
             spawn(scheduler.run(), "scheduler")
             gc.freeze()  # what is loaded now stays; no need to look at it again and again
