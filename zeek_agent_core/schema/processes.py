@@ -38,7 +38,7 @@ class Processes(Snapshot):
         Column(
             "exe",
             Type.TEXT,
-            "path of the program as the process sees it; ends in ` (deleted)` once the file is gone",
+            "path of the program as the process sees it; ` (deleted)` at the end: the file is gone",
         ),
         Column(
             "cmdline",

@@ -123,7 +123,7 @@ class _Reader:
     def _owner(self, directory: str, row: dict[str, Any]) -> bool:
         # The directory belongs to the effective IDs. Those of the files in it
         # are root's where the process is not dumpable.
-        status = os.stat(directory)
+        status = os.stat(directory)  # noqa: PTH116 - paths cost more
         row["uid"] = status.st_uid
         row["gid"] = status.st_gid
         return self._uids is None or status.st_uid in self._uids
@@ -159,9 +159,10 @@ class _Reader:
 
 def _link(column: str, directory: str, row: dict[str, Any]) -> bool:
     try:
-        row[column] = storable(os.readlink(f"{directory}/{column}"))
+        row[column] = storable(os.readlink(f"{directory}/{column}"))  # noqa: PTH115
     except FileNotFoundError:
-        os.stat(directory)  # kernel threads and zombies have no such link; the others are gone
+        # Kernel threads and zombies have no such link; others are gone.
+        os.stat(directory)  # noqa: PTH116
     return True
 
 

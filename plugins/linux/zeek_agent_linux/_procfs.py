@@ -13,6 +13,8 @@ BUFFER = 4096
 PPID, TTY, UTIME, STIME, PRIORITY, STARTTIME, VSIZE, RSS = 1, 4, 11, 12, 15, 19, 20, 21
 
 _SPLITS = RSS + 1
+_IDS = 10
+"""Words of the lines `Uid:` and `Gid:`."""
 _OPEN = os.O_RDONLY | os.O_CLOEXEC
 
 
@@ -39,7 +41,7 @@ def read_up_to(path: str, most: int) -> bytes:
 
 def listed(proc: str) -> Iterator[str]:
     """Return the process IDs below the directory *proc*, ascending as the kernel lists them."""
-    return filter(str.isdecimal, os.listdir(proc))
+    return filter(str.isdecimal, os.listdir(proc))  # noqa: PTH208 - paths cost more
 
 
 def parse_stat(raw: bytes) -> tuple[bytes, list[bytes]]:
@@ -61,8 +63,8 @@ def parse_ids(raw: bytes) -> tuple[int, int, int, int]:
     Raises `ValueError` on truncated text.
     """
     # The name in the first line is escaped: no newline can be smuggled in.
-    words = raw[raw.index(b"\nUid:\t") + 1 :].split(None, 10)
-    if len(words) <= 10 or words[5] != b"Gid:":
+    words = raw[raw.index(b"\nUid:\t") + 1 :].split(None, _IDS)
+    if len(words) <= _IDS or words[5] != b"Gid:":
         raise ValueError("truncated status")
     return int(words[1]), int(words[2]), int(words[6]), int(words[7])
 

@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 PTS = range(136, 144)
 """Major numbers of pseudo-terminals."""
+CONSOLE = 4
+CONSOLES = 64
+"""Major number, and how many minor numbers, of virtual consoles."""
+DRIVER_WORDS = 4
 
 
 class Driver(NamedTuple):
@@ -30,7 +34,7 @@ def parse_drivers(text: str) -> list[Driver]:
     drivers = []
     for line in text.splitlines():
         words = line.split()
-        if len(words) < 4 or not words[-3].isdecimal():
+        if len(words) < DRIVER_WORDS or not words[-3].isdecimal():
             continue
         first, _, last = words[-2].partition("-")
         base = words[-4].removeprefix("/dev/")
@@ -45,7 +49,9 @@ def terminal(number: int, drivers: list[Driver]) -> str | None:
     major, minor = device(number)
     if major in PTS:
         return f"pts/{(major - PTS.start) * 256 + minor}"
-    if major == 4 and minor < 64:  # consoles count from 1, or from 0 for the current one
+    if (
+        major == CONSOLE and minor < CONSOLES
+    ):  # consoles count from 1, or from 0 for the current one
         return f"tty{minor}"
     for driver in drivers:
         if driver.major == major and driver.first <= minor <= driver.last:

@@ -7,8 +7,8 @@ from zeek_agent_core.schema import processes as schema
 from zeek_agent_linux._processes import ProcessSource, ProcSource
 
 
-class Processes(schema.Processes):
-    __doc__ = schema.Processes.__doc__
+class Processes(schema.Processes):  # noqa: D101
+    # The description is that of the declaration.
 
     def __init__(self, host: Host) -> None:
         """Read the processes of *host*."""
