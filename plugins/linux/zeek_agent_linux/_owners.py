@@ -8,7 +8,7 @@ where descriptors came or went, then in new processes, then in the others.
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
 
 from zeek_agent_linux import _procfs
@@ -45,7 +45,7 @@ class Owners:
         self.denied = 0
         """How many processes did not show their descriptors to the last query."""
 
-    def find(self, inodes: Collection[int]) -> Mapping[int, int]:
+    def find(self, inodes: Set[int]) -> Mapping[int, int]:
         """Return owners by socket, those of *inodes* among them: the lowest process ID seen."""
         now = self._clock()
         self.denied = 0
@@ -55,10 +55,9 @@ class Owners:
             if now - since < KEEP_UNOWNED_SECONDS
         }
         owner = self._owner
-        for pid in sorted({owner[inode] for inode in inodes if inode in owner}):
+        for pid in sorted(set(map(owner.__getitem__, inodes & owner.keys()))):
             self._recheck(pid, now)
-        missing = {inode for inode in inodes if inode not in owner and inode not in self._unowned}
-        missing.discard(0)
+        missing = inodes - owner.keys() - self._unowned.keys() - {0}
         if missing:
             self._search(missing, now)
             self._unowned.update(dict.fromkeys(missing - owner.keys(), now))

@@ -5,6 +5,7 @@ Sources: proc(5) (``/proc/pid/net/tcp``), net/ipv4/tcp_ipv4.c, net/ipv6/udp.c.
 
 import struct
 from functools import lru_cache
+from socket import htons
 
 from zeek_agent_linux._sockdiag import Filter, Socket
 
@@ -36,6 +37,6 @@ def parse_sockets(text: str, only: Filter) -> list[Socket]:
             continue
         if only.local_port not in (0, sport) or only.remote_port not in (0, dport):
             continue
-        endpoints = parse_address(local), parse_address(remote)
-        found.append((state, sport, dport, *endpoints, int(fields[9])))
+        ports = htons(sport), htons(dport)
+        found.append((state, *ports, parse_address(local), parse_address(remote), int(fields[9])))
     return found

@@ -27,7 +27,11 @@ BUFFER = 1 << 16
 TIMEOUT = struct.pack("ll", 5, 0)
 
 Socket = tuple[int, int, int, bytes, bytes, int]
-"""State, local port, remote port, local address, remote address, inode (0: no process has it)."""
+"""State, local port, remote port, local address, remote address, inode.
+
+Ports and addresses are in network order, as the kernel gives them. An inode of
+0 means that no process has the socket.
+"""
 
 
 class Filter(NamedTuple):
@@ -75,12 +79,12 @@ def request(family: int, protocol: int, only: Filter, sequence: int) -> bytes:
 
 @lru_cache(maxsize=64)
 def _layout(family: int, size: int) -> struct.Struct:
-    """Return what is used of a message that takes *size* bytes: length and type, then the socket.
+    """Return how a `Socket` lies in a message of *size* bytes.
 
-    Ports are in network order. An IPv4 address takes the first 4 of 16 bytes.
+    An IPv4 address takes the first 4 of 16 bytes.
     """
     addresses = "4s12x4s12x" if family == socket.AF_INET else "16s16s"
-    return struct.Struct(f"=IH11xB2xHH{addresses}28xI{size - MESSAGE}x")
+    return struct.Struct(f"=17xB2xHH{addresses}28xI{size - MESSAGE}x")
 
 
 def parse_messages(buffer: memoryview, family: int, found: list[Socket]) -> bool:
@@ -90,7 +94,7 @@ def parse_messages(buffer: memoryview, family: int, found: list[Socket]) -> bool
     does not hold whole messages.
     """
     offset, end = 0, len(buffer)
-    swap, append = socket.ntohs, found.append
+    words = buffer[: end & ~3].cast("I")
     while offset < end:
         if end - offset < HEADER.size:
             raise ValueError("truncated netlink header")
@@ -101,29 +105,29 @@ def parse_messages(buffer: memoryview, family: int, found: list[Socket]) -> bool
             _check(buffer[offset + HEADER.size : offset + length])
             return True
         size = (length + 3) & ~3
-        if kind != BY_FAMILY:
-            offset += size
-            continue
-        if length < MESSAGE:
-            raise ValueError("truncated inet_diag_msg")
-        # Messages of one size come in long runs; a run is unpacked without a call for each.
-        run = max((end - offset) // size, 1) * size
-        padded = (
-            buffer[offset : offset + run] if offset + run <= end else _pad(buffer[offset:end], run)
-        )
-        for a_length, a_kind, state, sport, dport, src, dst, inode in _layout(
-            family, size
-        ).iter_unpack(padded):
-            if a_length != length or a_kind != kind:
-                break
-            append((state, swap(sport), swap(dport), src, dst, inode))
-            offset += size
+        if kind == BY_FAMILY:
+            if length < MESSAGE:
+                raise ValueError("truncated inet_diag_msg")
+            if offset + size > end:
+                raise ValueError("truncated netlink padding")
+            size *= _run(words, offset // 4, size // 4)
+            found += _layout(family, (length + 3) & ~3).iter_unpack(buffer[offset : offset + size])
+        offset += size
     return False
 
 
-def _pad(rest: memoryview, size: int) -> bytes:
-    """Return the last message with the alignment that the kernel may leave out."""
-    return bytes(rest).ljust(size, b"\0")
+def _run(words: memoryview, start: int, step: int) -> int:
+    """Return how many messages from *start* on have the length and type of the first.
+
+    Messages of one size come in long runs, which are unpacked in one go.
+    """
+    most = (len(words) - start) // step
+    lengths = words[start : start + most * step : step].tolist()
+    kinds = words[start + 1 : start + most * step : step].tolist()
+    if lengths.count(lengths[0]) == kinds.count(kinds[0]) == most:
+        return most
+    pairs = zip(lengths, kinds, strict=True)
+    return next(n for n, pair in enumerate(pairs) if pair != (lengths[0], kinds[0]))
 
 
 def _check(payload: memoryview) -> None:

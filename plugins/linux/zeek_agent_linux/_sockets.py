@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from socket import ntohs
 from typing import Protocol
 
 from zeek_agent_core.api import Host, Row, Where, text
@@ -75,9 +76,9 @@ class ProcSource:
                     "family": family,
                     "protocol": protocol,
                     "local_addr": addresses[local],
-                    "local_port": local_port,
+                    "local_port": ntohs(local_port),
                     "remote_addr": addresses[remote],
-                    "remote_port": remote_port,
+                    "remote_port": ntohs(remote_port),
                     "state": states.get(state),
                     "netns": netns,
                 }

@@ -87,4 +87,7 @@ def matching(listing: Listing, where: Where) -> Listing:
 
 
 def _within(sockets: list[Socket], position: int, ports: Collection[int] | None) -> list[Socket]:
-    return sockets if ports is None else [s for s in sockets if s[position] in ports]
+    if ports is None:
+        return sockets
+    wanted = {socket.htons(port) for port in ports if isinstance(port, int) and 0 <= port < 1 << 16}
+    return [found for found in sockets if found[position] in wanted]
