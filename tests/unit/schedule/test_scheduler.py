@@ -463,7 +463,14 @@ async def test_error_once_per_change_of_state(bench, caplog):
     """A failure is told when it is new; after a run that worked it is new again."""
     caplog.set_level(logging.INFO)
     keeper = await bench.install(subscription=Subscription.SNAPSHOTS)
-    for rows in [[], QueryError("one"), QueryError("one"), QueryError("two"), [], QueryError("two")]:
+    for rows in [
+        [],
+        QueryError("one"),
+        QueryError("one"),
+        QueryError("two"),
+        [],
+        QueryError("two"),
+    ]:
         bench.tables["t"] = rows
         await bench.tick(INTERVAL)
     assert keeper.errors == ["one", "two", "two"]
