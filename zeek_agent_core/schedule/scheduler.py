@@ -182,6 +182,11 @@ class Scheduler:
         self._drop(installed, is_cancelled=True)
         return True
 
+    def close(self) -> None:
+        """Forget all queries."""
+        for query_id in list(self.installed):
+            self.cancel(query_id)
+
     def _drop(self, installed: Installed, *, is_cancelled: bool) -> None:
         if self.installed.get(installed.query.id) is not installed:
             return
