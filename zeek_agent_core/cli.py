@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -125,9 +126,11 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def configured(options: argparse.Namespace) -> Config:
-    """Return the settings of the file with those of the command line on top."""
-    config = settings.load(options.config)
+def configured(
+    options: argparse.Namespace, environment: Mapping[str, str] = os.environ
+) -> Config:
+    """Return the settings of the file and *environment* with those of the command line on top."""
+    config = settings.load(options.config, environment)
     log, local = config.log, config.local
     if options.log_level is not None:
         level = settings.LEVELS.get(options.log_level.lower())

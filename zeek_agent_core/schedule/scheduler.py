@@ -84,6 +84,11 @@ class Scheduler:
         self._drop(installed, is_cancelled=True)
         return True
 
+    def close(self) -> None:
+        """Forget all queries."""
+        for query_id in list(self.installed):
+            self.cancel(query_id)
+
     async def tables_changed(self) -> None:
         """Check again which queries can run, after tables came or went."""
         for installed in list(self.installed.values()):

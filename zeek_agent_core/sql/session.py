@@ -17,6 +17,7 @@ from zeek_agent_core.sql.run import Run
 from zeek_agent_core.sql.statement import (
     Authorizer,
     Statement,
+    builtin_modules,
     explain,
     is_blank,
     pure_functions,
@@ -83,7 +84,9 @@ class Session:
             self.connection.limit(limit, most)
         self.connection.limit(apsw.SQLITE_LIMIT_LENGTH, self.limits.cell_bytes)
         self.connection.limit(apsw.SQLITE_LIMIT_SQL_LENGTH, self.limits.sql_bytes)
-        self.authorizer = Authorizer(self.tables, pure_functions(self.connection))
+        self.authorizer = Authorizer(
+            self.tables, pure_functions(self.connection), builtin_modules(self.connection)
+        )
         self.connection.authorizer = self.authorizer
         self.connection.set_progress_handler(self._progress, PROGRESS_STEPS)
         self.offer()

@@ -7,6 +7,7 @@ https://www.sqlite.org/vtab.html
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
@@ -32,6 +33,9 @@ WANTED_BY = {"=": EQ, ">": RANGE, ">=": RANGE, "<": RANGE, "<=": RANGE, "like": 
 FULL_SCAN = 100_000.0
 """Rows a table is taken to have; only the ratio to the figures below matters to the planner."""
 SELECTIVITY = {"=": 10_000.0, ">": 3.0, ">=": 3.0, "<": 3.0, "<=": 3.0, "like": 10.0, "glob": 10.0}
+
+LAST_BIT = 63
+"""SQLite tells of the first 63 columns one by one, of all later ones together."""
 
 _END: Any = object()
 
@@ -119,6 +123,7 @@ class VirtualTable:
                 cost /= SELECTIVITY[operator] / (10 if is_list else 1)
             terms.append(Term(position, operator, is_list))
             index.set_aConstraintUsage_argvIndex(number, len(terms))
+            index.set_aConstraintUsage_omit(number, column.is_parameter)
         self._check_required(given)
         index.idxStr = json.dumps([sorted(index.colUsed), terms])
         index.estimatedCost = max(cost, 1.0)
@@ -188,7 +193,9 @@ class Layout:
                 _bound(highs, column, argument, min)
             else:
                 _prefix(prefixes, column, argument, ignore_case=term.operator == "like")
-        names = frozenset(self.names[position] for position in used if position < len(self.names))
+        names = frozenset(self.names[at] for at in used if at < len(self.names))
+        if LAST_BIT in used:
+            names |= frozenset(self.names[LAST_BIT:])
         return Where(names, parameters, allowed, lows, highs, prefixes)
 
 
@@ -196,6 +203,8 @@ def _parameter(column: Column, value: SqlValue) -> SqlValue:
     """Return the argument of a parameter, or refuse its type."""
     plain = PLAIN.get(column.type)
     if isinstance(value, bytes) and plain is str:
+        return to_sql(column.type, value)
+    if isinstance(value, int) and plain in (bool, float):
         return to_sql(column.type, value)
     if value is None or (plain is not None and not isinstance(value, plain)):
         given = "NULL" if value is None else type(value).__name__
@@ -208,14 +217,12 @@ def _parameter(column: Column, value: SqlValue) -> SqlValue:
 def _comparable(column: Column, value: SqlValue) -> SqlValue:
     """Return *value* as the column would hold it; None if no such value can be equal."""
     affinity = sql_type(column.type)
-    if affinity == "TEXT":
-        return str(value) if isinstance(value, int | float) else value
     if affinity in ("INTEGER", "REAL") and isinstance(value, str | float):
         try:
             number = float(value) if isinstance(value, float) else _number(value)
         except ValueError:
             return None
-        return int(number) if number.is_integer() else number
+        return int(number) if isinstance(number, float) and number.is_integer() else number
     return value
 
 
@@ -227,6 +234,8 @@ def _number(value: str) -> int | float:
 
 
 def _narrow(allowed: dict[str, Any], column: Column, values: Any) -> None:
+    if sql_type(column.type) == "TEXT" and any(isinstance(v, int | float) for v in values):
+        return  # whether '05' equals 5 depends on where the 5 comes from: left to SQLite
     wanted = {_comparable(column, value) for value in values} - {None}
     known = allowed.get(column.name)
     allowed[column.name] = frozenset(wanted if known is None else wanted & known)
@@ -257,8 +266,8 @@ class Cursor:
     """One scan over a table's rows."""
 
     __slots__ = (
-        "columns", "names", "number", "parameters", "plain", "row",
-        "rows", "run", "scan", "source", "table",
+        "columns", "identity", "names", "number", "parameters", "plain", "row",
+        "rows", "run", "scan", "seen", "source", "table", "used",
     )  # fmt: skip
 
     def __init__(self, table: Table, source: Source, layout: Layout) -> None:
@@ -272,6 +281,9 @@ class Cursor:
         self.rows: Iterator[Row] = iter(())
         self.parameters: Mapping[str, Any] = {}
         self.number = 0
+        self.used: list[int] = []
+        self.seen: Counter[str] = Counter()
+        self.identity = (0, 0)
         self.run: Run
         self.scan: Scan
 
@@ -281,6 +293,9 @@ class Cursor:
         self.scan = run.scan(self.table.name)
         where = self.columns.where(plan, arguments)
         self.parameters = where.parameters
+        self.used = [at for at, name in enumerate(self.names) if name in where.columns]
+        self.seen.clear()
+        self.identity = (0, 0)
         self.number = 0
         began = perf_counter()
         try:
@@ -337,8 +352,19 @@ class Cursor:
             raise self._failed(reason) from error
 
     def Rowid(self) -> int:
-        """Return the position of the row, counted from 1."""
-        return self.number
+        """Return a number that the row has in every scan of a statement.
+
+        SQLite recognises rows by it where it scans a table more than once, for
+        each side of an ``OR`` or to end a ``RIGHT JOIN``. Pushdown makes such
+        scans differ, so a position does not serve: it is the content that counts.
+        """
+        number, rowid = self.identity
+        if number != self.number:
+            content = repr([self.Column(position) for position in self.used])
+            self.seen[content] += 1
+            rowid = hash((content, self.seen[content]))
+            self.identity = (self.number, rowid)
+        return rowid
 
     def Close(self) -> None:
         """Let the rows go; a generator cleans up at once."""

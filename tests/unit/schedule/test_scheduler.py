@@ -309,6 +309,15 @@ async def test_cancel(bench):
     assert not bench.scheduler.cancel("q")
 
 
+async def test_close(bench):
+    """Closing the scheduler cancels all queries, so that no source is left running."""
+    keepers = [await bench.install(name, "e", interval=5) for name in "ab"]
+    bench.scheduler.close()
+    assert [keeper.ends for keeper in keepers] == [[True], [True]]
+    assert bench.events.users["e"] == 0
+    assert await bench.tick(10) is None
+
+
 async def test_cancel_while_running(bench):
     """A run under way when its query is cancelled delivers nothing."""
     keeper = await bench.install(subscription=Subscription.SNAPSHOTS)
