@@ -50,7 +50,7 @@ class RotatingFile:
     time of its last change and never written to; a torn last line is cut off
     it. When the disk is full or the directory is gone, lines are counted
     and dropped until it works again; what a failed write left of a line is
-    cut off. Nothing is forced to disk (`fsync`), as with Zeek's own logs.
+    cut off. Nothing is forced to disk with `fsync`.
     """
 
     def __init__(
