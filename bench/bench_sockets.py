@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import statistics
+import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -51,8 +52,12 @@ def hold(number: int, ready: int) -> None:
         server.bind((f"127.0.1.{number + 1}", 0))
         server.listen(PAIRS)
         kept = [server]
+        # Reset at the end: TIME_WAIT would stay for the next run.
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for _ in range(PAIRS):
-            kept += [socket.create_connection(server.getsockname()), server.accept()[0]]
+            client = socket.create_connection(server.getsockname())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            kept += [client, server.accept()[0]]
         os.write(ready, b".")
         signal.pause()
     finally:
