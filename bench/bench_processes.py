@@ -14,18 +14,25 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import psutil
+from zeek_agent_linux.processes import Processes
 
 from zeek_agent_core.host import Host
 from zeek_agent_core.sql.database import Database
-from zeek_agent_linux import _procfs
-from zeek_agent_linux.processes import Processes
 
 FEW, MANY = 100, 2000
 REPEATS = 11
-COLUMNS = (
-    "name, pid, ppid, uid, gid, ruid, rgid, priority, startup, vsize, rsize, utime, stime"
-)
-ATTRIBUTES = ["name", "pid", "ppid", "uids", "gids", "nice", "create_time", "memory_info", "cpu_times"]
+COLUMNS = "name, pid, ppid, uid, gid, ruid, rgid, priority, startup, vsize, rsize, utime, stime"
+ATTRIBUTES = [
+    "name",
+    "pid",
+    "ppid",
+    "uids",
+    "gids",
+    "nice",
+    "create_time",
+    "memory_info",
+    "cpu_times",
+]
 
 
 def start(count: int) -> list[int]:
@@ -116,7 +123,7 @@ async def single(db: Database, pid: int) -> list[float]:
     """Return the time to ask for one process, and for three."""
 
     def sql(condition: str) -> Callable[[], Awaitable[object]]:
-        return lambda: db.execute(f"SELECT {COLUMNS} FROM processes WHERE pid {condition}")  # noqa: S608
+        return lambda: db.execute(f"SELECT {COLUMNS} FROM processes WHERE pid {condition}")
 
     return await medians(sql(f"= {pid}"), sql(f"IN (1, {pid}, {os.getpid()})"), repeats=101)
 
@@ -126,21 +133,31 @@ async def measure(children: list[int]) -> None:
     async with Database([Processes(Host())]) as db:
 
         def sql(columns: str) -> Callable[[], Awaitable[object]]:
-            return lambda: db.execute(f"SELECT {columns} FROM processes")  # noqa: S608
+            return lambda: db.execute(f"SELECT {columns} FROM processes")
 
         few = await single(db, children[0])
         children += start(MANY - FEW)
         many = await single(db, children[0])
-        print(f"{bare()} processes; pid = ? reads {dict(await opened(db, 'SELECT * FROM processes WHERE pid = 1'))}")
+        print(
+            f"{bare()} processes; pid = ? reads {dict(await opened(db, 'SELECT * FROM processes WHERE pid = 1'))}"
+        )
         floor, all_columns = await medians(later(bare), sql(COLUMNS))
         line("bare read of stat and status", floor)
-        line("the 13 original columns", all_columns, f"{all_columns / floor:.2f}x, budget: at most 1.7x")
+        line(
+            "the 13 original columns",
+            all_columns,
+            f"{all_columns / floor:.2f}x, budget: at most 1.7x",
+        )
         rival, all_columns = await medians(later(with_psutil), sql(COLUMNS), repeats=5)
         line("psutil.process_iter", rival)
-        line("the 13 original columns", all_columns, f"{rival / all_columns:.1f}x faster, budget: at least 3x")
+        line(
+            "the 13 original columns",
+            all_columns,
+            f"{rival / all_columns:.1f}x faster, budget: at least 3x",
+        )
         for columns in ("pid", "pid, name", "pid, uid", "pid, name, ppid", "pid, ruid"):
             floor, taken = await medians(later(bare), sql(columns), repeats=5)
-            names = await opened(db, f"SELECT {columns} FROM processes")  # noqa: S608
+            names = await opened(db, f"SELECT {columns} FROM processes")
             line(columns, taken, f"{taken / floor:.2f}x of bare; opens {dict(names)}")
         for what, at_few, at_many in zip(("pid = ?", "pid IN (3)"), few, many, strict=True):
             line(f"{what} at {FEW}, at {MANY} more processes", at_few, f"{at_many:.3f} ms")

@@ -17,11 +17,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 import psutil
+from zeek_agent_linux import _sockdiag
+from zeek_agent_linux.sockets import Sockets
 
 from zeek_agent_core.host import Host
 from zeek_agent_core.sql.database import Database
-from zeek_agent_linux import _sockdiag
-from zeek_agent_linux.sockets import Sockets
 
 PROCESSES = 50
 PAIRS = 200
@@ -117,7 +117,7 @@ def line(what: str, ms: float, ratio: float | None = None, budget: str = "") -> 
 async def measure(children: list[int]) -> None:
     """Print the table."""
     table = Sockets(Host())
-    everything = f"SELECT {COLUMNS} FROM sockets"  # noqa: S608
+    everything = f"SELECT {COLUMNS} FROM sockets"
     async with Database([table]) as db:
 
         async def psutil_all() -> int:
@@ -150,7 +150,7 @@ async def measure(children: list[int]) -> None:
         floor, again = await medians(psutil_all, warm)
         line("psutil.net_connections", floor)
         line("asked again", again, floor / again, "budget: at least 5x")
-        process = sql(f"SELECT process, {COLUMNS} FROM sockets")  # noqa: S608
+        process = sql(f"SELECT process, {COLUMNS} FROM sockets")
         floor, named = await medians(psutil_all, process)
         line("asked again, with names", named, floor / named)
         before = table._source._owners.scans
@@ -167,8 +167,8 @@ async def measure(children: list[int]) -> None:
         line("state = 'LISTEN'", taken, taken / again, "of asked again")
         print(f"    {rows} rows; the kernel gave {count.sockets} in {count.requests} requests")
         (one, none, again) = await medians(
-            sql(f"SELECT local_port FROM sockets WHERE pid = {children[0]}"),  # noqa: S608
-            sql(f"SELECT local_port FROM sockets WHERE pid = {os.getppid()}"),  # noqa: S608
+            sql(f"SELECT local_port FROM sockets WHERE pid = {children[0]}"),
+            sql(f"SELECT local_port FROM sockets WHERE pid = {os.getppid()}"),
             warm,
         )
         line("pid = (401 sockets)", one, one / again, "of asked again")
@@ -177,7 +177,9 @@ async def measure(children: list[int]) -> None:
 
 def main() -> None:
     """Start the sockets, measure, end them."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )
     children = start()
     try:
         asyncio.run(measure(children))

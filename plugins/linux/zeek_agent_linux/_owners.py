@@ -67,7 +67,7 @@ class Owners:
         """Return the sockets that *pid* holds, and the name of a descriptor of each."""
         directory = os.open(f"{self._proc}/{pid}/fd", _procfs.OPEN | os.O_DIRECTORY)
         try:
-            names = os.listdir(directory)
+            names = os.listdir(directory)  # noqa: PTH208 - by descriptor
             links = _links(names, directory)
         finally:
             os.close(directory)
