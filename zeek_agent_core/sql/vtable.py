@@ -126,6 +126,8 @@ class VirtualTable:
                 if not self._is_pushed(index, number, column, operator):
                     continue
                 is_list = operator == "=" and index.get_aConstraintUsage_in(number)
+                if is_list and not self.source.current.lists_are_literal:
+                    continue  # APSW fails on the list if it comes from a SELECT without rows
                 if is_list:
                     index.set_aConstraintUsage_in(number, True)
                 cost /= SELECTIVITY[operator] / (10 if is_list else 1)
@@ -247,12 +249,19 @@ def _narrow(allowed: dict[str, Any], column: Column, values: Any) -> None:
     allowed[column.name] = frozenset(wanted if known is None else wanted & known)
 
 
+_COMPARABLE: Mapping[str, tuple[type, ...]] = {
+    "INTEGER": (int, float),
+    "REAL": (int, float),
+    "TEXT": (str,),
+    "BLOB": (bytes,),
+}
+
+
 def _bound(
     bounds: dict[str, Any], column: Column, value: SqlValue, tighter: Callable[..., Any]
 ) -> None:
     """Keep a limit of the kind of the column; others are left to SQLite."""
-    is_number = sql_type(column.type) in ("INTEGER", "REAL")
-    if isinstance(value, int | float if is_number else str):
+    if isinstance(value, _COMPARABLE[sql_type(column.type)]):
         known = bounds.get(column.name)
         bounds[column.name] = value if known is None else tighter(known, value)
 
