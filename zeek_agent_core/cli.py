@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -40,18 +41,37 @@ def parser() -> argparse.ArgumentParser:
     add("-T", "--test", action="store_true", help="check every table on this host")
     add("-c", "--config", metavar="FILE", type=Path, help="configuration file")
     add("--check-config", action="store_true", help="check the configuration and its queries")
-    add("-e", "--execute", metavar="SQL", action="append", default=[],
-        help="run a statement and print its result; may be repeated; - reads standard input")
+    add(
+        "-e",
+        "--execute",
+        metavar="SQL",
+        action="append",
+        default=[],
+        help="run a statement and print its result; may be repeated; - reads standard input",
+    )
     add("--mode", choices=MODES, default="table", help="form of results of -e (default: table)")
     add("--local", action="store_true", help="run queries without a Zeek and write the results")
-    add("--output", choices=settings.OUTPUTS, help="form of --local (default: pretty on a "
-        "terminal, else json)")
+    add(
+        "--output",
+        choices=settings.OUTPUTS,
+        help="form of --local (default: pretty on a terminal, else json)",
+    )
     add("--log-dir", metavar="DIR", help="directory for --local to write its logs to")
-    add("--interval", metavar="SECONDS", type=float, help="interval of --local's own queries "
-        "(default: 30)")
+    add(
+        "--interval",
+        metavar="SECONDS",
+        type=float,
+        help="interval of --local's own queries (default: 30)",
+    )
     add("-v", "--version", action="store_true", help="print the version")
-    add("-z", "--zeek", metavar="HOST[:PORT]", action="append", default=[],
-        help="Zeek to join; may be repeated")
+    add(
+        "-z",
+        "--zeek",
+        metavar="HOST[:PORT]",
+        action="append",
+        default=[],
+        help="Zeek to join; may be repeated",
+    )
     return made  # fmt: skip
 
 
@@ -106,9 +126,11 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def configured(options: argparse.Namespace) -> Config:
-    """Return the settings of the file with those of the command line on top."""
-    config = settings.load(options.config)
+def configured(
+    options: argparse.Namespace, environment: Mapping[str, str] = os.environ
+) -> Config:
+    """Return the settings of the file and *environment* with those of the command line on top."""
+    config = settings.load(options.config, environment)
     log, local = config.log, config.local
     if options.log_level is not None:
         level = settings.LEVELS.get(options.log_level.lower())

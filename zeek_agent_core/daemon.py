@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from zeek_agent_core.host import platform
 from zeek_agent_core.kernel import Agent
 from zeek_agent_core.local.outputs import make_sink
 from zeek_agent_core.local.pack import INTERVAL, LocalQuery, default_pack, pack_from_settings
+from zeek_agent_core.local.rotate import Rotation
 from zeek_agent_core.local.runner import Runner
 from zeek_agent_core.local.sink import Sink
 
@@ -40,7 +42,7 @@ async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) 
             runner = None
             if is_local:
                 sink = held.enter_context(_sink(agent))
-                runner = Runner(agent.scheduler, sink)
+                runner = Runner(agent.scheduler, sink, ended.set)
                 await runner.update(pack(config))
                 agent.spawn(runner.keep_rotating(), "rotation")
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
@@ -100,7 +102,19 @@ def _sink(agent: Agent) -> Iterator[Sink]:
         if directory is not None:
             remedy = "give this one another --log-dir"
             held.enter_context(lock.held(directory, "log directory", remedy))
-        sink = make_sink(kind, directory=directory, agent=agent.host.agent, local=local)
+        rotation = Rotation(
+            max_bytes=local.rotate_bytes,
+            every=timedelta(seconds=local.rotate_seconds) if local.rotate_seconds else None,
+            keep=local.keep,
+        )
+        sink = make_sink(
+            kind,
+            hid=agent.host.agent.id,
+            host=socket.gethostname(),
+            directory=directory,
+            stream=sys.stdout,
+            rotation=rotation,
+        )
         held.callback(sink.close)
         yield sink
 

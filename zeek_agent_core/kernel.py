@@ -5,7 +5,7 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,12 +41,38 @@ class Agent:
     """Starts a named task that ends with the agent."""
 
 
-async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
-    """Let a task fail alone, with its trace in the log."""
-    try:
-        await work
-    except Exception:
-        log.exception("task %s failed", name)
+class Tasks:
+    """All tasks of an agent; each may fail alone, all end with the agent.
+
+    Not a `TaskGroup`, which wraps what goes wrong in its body, and gives up
+    all tasks when one fails.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a named task."""
+        task = asyncio.get_running_loop().create_task(self._guarded(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    @staticmethod
+    async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
+        """Leave the trace of a failure in the log."""
+        try:
+            await work
+        except Exception:
+            log.exception("task %s failed", name)
+
+    async def aclose(self) -> None:
+        """Cancel all tasks and wait for their ends."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -56,37 +82,28 @@ async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Age
     catalog = plugins.find(host, config.blocked)
     tables = offered(catalog, is_mock=is_mock)
     evented = [table for table in tables if isinstance(table, Evented)]
-    async with asyncio.TaskGroup() as group:
-        tasks: set[asyncio.Task[None]] = set()
-
-        def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-            task = group.create_task(_guarded(work, name), name=name)
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            return task
-
-        events = Events(evented, spawn)
-        async with Database(tables, limits=config.limits, events=events.rows) as database:
-            scheduler = Scheduler(
-                execute=_executor(database),
-                prepare=_preparer(database),
-                events=events,
-                spawn=spawn,
-                tables=database.tables.keys(),
-                phase=phase(host.agent.id),
-            )
-            host.agent.tables = lambda: table_rows(catalog, database, events)
-            host.agent.declared = lambda: list(database.tables.values())
-            host.agent.queries = lambda: query_rows(scheduler.installed.values())
-            spawn(scheduler.run(), "scheduler")
-            gc.freeze()  # what is loaded now stays; no need to look at it again and again
-            try:
-                yield Agent(config, host, catalog, database, events, scheduler, spawn)
-            finally:
-                for query_id in list(scheduler.installed):
-                    scheduler.cancel(query_id)
-                for task in list(tasks):
-                    task.cancel()
+    async with AsyncExitStack() as parts:
+        tasks = Tasks()
+        events = Events(evented, tasks.spawn)
+        database = await parts.enter_async_context(
+            Database(tables, limits=config.limits, events=events.rows)
+        )
+        parts.push_async_callback(tasks.aclose)
+        scheduler = Scheduler(
+            execute=_executor(database),
+            prepare=_preparer(database),
+            events=events,
+            spawn=tasks.spawn,
+            tables=database.tables.keys(),
+            phase=phase(host.agent.id),
+        )
+        parts.callback(scheduler.close)
+        host.agent.tables = lambda: table_rows(catalog, database, events)
+        host.agent.queries = lambda: query_rows(scheduler.installed.values())
+        host.agent.declared = lambda: list(database.tables.values())
+        tasks.spawn(scheduler.run(), "scheduler")
+        gc.freeze()  # what is loaded now stays; no need to look at it again and again
+        yield Agent(config, host, catalog, database, events, scheduler, tasks.spawn)
 
 
 def facts(config: Config) -> AgentFacts:

@@ -73,5 +73,4 @@ def mock(table: Table) -> Table:
                     if not column.is_parameter
                 }
 
-
     return Mock(table.host)

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from zeek_agent_core.errors import QueryError
+from zeek_agent_core.errors import OutputError, QueryError
 from zeek_agent_core.local.pack import LocalQuery
 from zeek_agent_core.local.sink import Sink, in_parts
 from zeek_agent_core.query import Query, Result
@@ -29,10 +29,11 @@ class Queries(Protocol):
 class Runner:
     """Takes the results of a pack of queries; is their recipient."""
 
-    def __init__(self, scheduler: Queries, sink: Sink) -> None:
-        """Run queries on *scheduler* and write what they yield to *sink*."""
+    def __init__(self, scheduler: Queries, sink: Sink, end: Callable[[], None]) -> None:
+        """Write what queries on *scheduler* yield to *sink*; *end* when nobody reads it."""
         self._scheduler = scheduler
         self._sink = sink
+        self._end = end
         self._pack: dict[str, LocalQuery] = {}
 
     async def update(self, pack: Iterable[LocalQuery]) -> None:
@@ -59,9 +60,13 @@ class Runner:
             return
         if result.is_first:
             log.info("query %s: %d rows now", query.id, result.total)
-        for part in in_parts(result):
-            self._sink.write(entry, part)
-            await asyncio.sleep(0)
+        try:
+            for part in in_parts(result):
+                self._sink.write(entry, part)
+                await asyncio.sleep(0)
+        except OutputError as error:
+            log.warning("%s; ending", error)
+            self._end()
 
     def failed(self, query: Query, error: QueryError) -> None:
         """Nothing to add: the scheduler has logged it."""

@@ -81,6 +81,7 @@ class Database:
         self._events = events
         self._busy: set[str] = set()
         self._runs: dict[Run, Worker] = {}
+        self._is_closed = False
         self._worker: Worker
         self._session: Session
 
@@ -95,12 +96,18 @@ class Database:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop all statements and close the database."""
+        """Stop all statements and close the database; a second time does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        closing = StoppedError("the database is closing")
         for run in list(self._runs):
-            self._stop(run, StoppedError("the database is closing"))
+            self._stop(run, closing)
         self._worker.post(self._session.close)
         self._worker.close()
-        await asyncio.to_thread(self._worker.join, GRACE_SECONDS)
+        if not await asyncio.to_thread(self._worker.join, GRACE_SECONDS):
+            log.error("a table does not react; its thread is given up")
+            self._worker.abandon(closing, closing)
 
     async def _open(self) -> None:
         self._worker = Worker("database")
@@ -152,10 +159,12 @@ class Database:
 
     async def _call(self, run: Run, job: Callable[[Run], T]) -> T:
         """Run *job* in the thread; keep the time of *run*."""
+        if self._is_closed:
+            raise StoppedError("the database is closed")
         worker, session = self._worker, self._session
         self._runs[run] = worker
         loop = asyncio.get_running_loop()
-        watch = loop.call_later(run.limits.seconds, self._watch, run)
+        watch = loop.call_later(run.limits.seconds - run.elapsed(), self._watch, run)
         try:
             return await worker.call(partial(self._timed, session, run, job))
         except asyncio.CancelledError:
@@ -198,7 +207,7 @@ class Database:
 
     def _check_reaction(self, run: Run, worker: Worker) -> None:
         """Give the thread up if *run* still has it."""
-        if run.began is None or worker is not self._worker:
+        if self._is_closed or run.began is None or worker is not self._worker:
             return
         table = _scanning(worker)
         log.error("table %s does not react; its thread is given up", table or "(none)")
@@ -215,9 +224,7 @@ class Database:
         others = StoppedError(f"the database was restarted: table {table} did not react; ask again")
         worker.abandon(run.stop or others, others)
 
-    def note(
-        self, table: str, rows: int | None, seconds: float | None, error: str | None
-    ) -> None:
+    def note(self, table: str, rows: int | None, seconds: float | None, error: str | None) -> None:
         """Keep the outcome of a run of *table*; log an error when it is new."""
         stats = self.stats.setdefault(table, TableStats())
         stats.runs += 1
