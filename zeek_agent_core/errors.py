@@ -6,6 +6,9 @@
     ├── ConfigError             a setting is wrong: what, where, what to write instead
     ├── PluginError             a plugin cannot be offered as it is
     ├── OutputError             a log or state file cannot be written
+    ├── RemoteError             a running agent cannot be asked, or a console not be served
+    │   ├── ConnectionLostError the agent went away while it was asked
+    │   └── ProtocolError       what came through a console socket makes no sense
     └── QueryError              one SQL statement failed; nothing else is affected
         ├── StatementError      it does not compile, or names what does not exist
         ├── ForbiddenError      it would do more than read tables
@@ -30,6 +33,18 @@ class PluginError(AgentError):
 
 class OutputError(AgentError):
     """A log, history or state file cannot be written."""
+
+
+class RemoteError(AgentError):
+    """A running agent cannot be reached, or a socket for consoles not be opened."""
+
+
+class ConnectionLostError(RemoteError):
+    """The agent went away; nothing that was asked of it will be answered."""
+
+
+class ProtocolError(RemoteError):
+    """What came through a console socket is not what it should be."""
 
 
 class QueryError(AgentError):

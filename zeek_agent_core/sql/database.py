@@ -164,7 +164,7 @@ class Database:
         worker, session = self._worker, self._session
         self._runs[run] = worker
         loop = asyncio.get_running_loop()
-        watch = loop.call_later(run.limits.seconds, self._watch, run)
+        watch = loop.call_later(run.limits.seconds - run.elapsed(), self._watch, run)
         try:
             return await worker.call(partial(self._timed, session, run, job))
         except asyncio.CancelledError:
@@ -224,9 +224,7 @@ class Database:
         others = StoppedError(f"the database was restarted: table {table} did not react; ask again")
         worker.abandon(run.stop or others, others)
 
-    def note(
-        self, table: str, rows: int | None, seconds: float | None, error: str | None
-    ) -> None:
+    def note(self, table: str, rows: int | None, seconds: float | None, error: str | None) -> None:
         """Keep the outcome of a run of *table*; log an error when it is new."""
         stats = self.stats.setdefault(table, TableStats())
         stats.runs += 1

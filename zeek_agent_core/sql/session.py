@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from zeek_agent_core.errors import LimitError, QueryError, StatementError, TableError
+from zeek_agent_core.errors import (
+    ForbiddenError,
+    LimitError,
+    QueryError,
+    StatementError,
+    TableError,
+)
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import functions
 from zeek_agent_core.sql.limits import MEBI, Limits
@@ -22,7 +28,7 @@ from zeek_agent_core.sql.statement import (
     is_blank,
     pure_functions,
 )
-from zeek_agent_core.sql.vtable import Module
+from zeek_agent_core.sql.vtable import Cursor, Module
 from zeek_agent_core.table import Evented, Snapshot, Table, Where
 from zeek_agent_core.values import Row
 
@@ -193,7 +199,9 @@ class Session:
             raise self._translated(error, run) from error
 
     def _statement(self, run: Run, cursor: apsw.Cursor, sql: str) -> Statement:
-        """Describe a compiled statement; refuse a second one in the same text."""
+        """Describe a compiled statement; refuse one that writes, or a second one."""
+        if not cursor.is_readonly:  # the authorizer is not asked about VACUUM
+            raise ForbiddenError("the statement would write: queries can only read tables")
         if not is_blank(run.sql[len(sql) :]):
             raise StatementError("one statement at a time: there is more after the first")
         columns = tuple(self._column(*described) for described in cursor.description_full)
@@ -247,4 +255,19 @@ class Session:
     def _translated(self, error: Exception, run: Run) -> QueryError:
         if run.stop is not None:
             return run.stop
+        if isinstance(error, OverflowError | UnicodeError):
+            cursor = _culprit(error)
+            if cursor is not None:
+                return cursor.failed(error)
         return run.failure or explain(error, run.sql, self.tables.values())
+
+
+def _culprit(error: Exception) -> Cursor | None:
+    """Return the scan whose value SQLite could not take, if that is the *error*."""
+    trace = error.__traceback__
+    while trace is not None:
+        cursor = trace.tb_frame.f_locals.get("self")
+        if isinstance(cursor, Cursor):
+            return cursor
+        trace = trace.tb_next
+    return None

@@ -26,7 +26,7 @@ EXTRA_FUNCTIONS = frozenset({"median", "percentile", "percentile_cont", "percent
 
 INNOCUOUS = apsw.SQLITE_INNOCUOUS
 
-_COMMENTS = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*\Z", re.DOTALL)
+_COMMENTS = re.compile(r"(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z))*\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,7 @@ async def test_events_come_after_a_position():
         return iter([{"number": after + 1}])
 
     async with Database([Beats(Host())], events=events) as db:
-        result = await db.execute(
-            "SELECT number FROM beats_events", positions={"beats_events": 41}
-        )
+        result = await db.execute("SELECT number FROM beats_events", positions={"beats_events": 41})
         await db.execute("SELECT number FROM beats_events")
     assert result.rows == [(42,)]
     assert asked == [("beats_events", 41), ("beats_events", 0)]
