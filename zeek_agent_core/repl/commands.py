@@ -1,22 +1,20 @@
-"""Commands that begin with a dot, declared by decorator; help follows from them."""
+"""Commands that begin with a dot, declared by decorator; help and completion follow from that.
+
+The words of a declared argument say what they are: `SQL` is the rest of the
+line, `TABLE`, `FILE` and `COMMAND` are names, `a|b` is one of those words, and
+what stands in brackets may be left out.
+"""
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from zeek_agent_core.errors import StatementError
-from zeek_agent_core.query import ResultColumn, ResultRow
-from zeek_agent_core.table import Column, Table
+from zeek_agent_core.query import ResultColumn
+from zeek_agent_core.repl.console import Console
 from zeek_agent_core.values import Type
 
-Tables = Mapping[str, Table]
-
-
-class Answer(NamedTuple):
-    """A result as a statement would give it."""
-
-    columns: tuple[ResultColumn, ...]
-    rows: list[ResultRow]
+Function = Callable[[Console, str], Awaitable[None]]
 
 
 class Command(NamedTuple):
@@ -25,22 +23,21 @@ class Command(NamedTuple):
     name: str
     argument: str
     summary: str
-    function: Callable[[Tables, str], Iterator[Answer]]
+    function: Function
+
+    @property
+    def usage(self) -> str:
+        """The command with its argument."""
+        return f"{self.name} {self.argument}".strip()
 
 
 COMMANDS: dict[str, Command] = {}
 
 
-def command(
-    name: str, argument: str = ""
-) -> Callable[
-    [Callable[[Tables, str], Iterator[Answer]]], Callable[[Tables, str], Iterator[Answer]]
-]:
+def command(name: str, argument: str = "") -> Callable[[Function], Function]:
     """Declare a command; its docstring's first line is its help."""
 
-    def declare(
-        function: Callable[[Tables, str], Iterator[Answer]],
-    ) -> Callable[[Tables, str], Iterator[Answer]]:
+    def declare(function: Function) -> Function:
         summary = (function.__doc__ or "").partition("\n")[0]
         COMMANDS[name] = Command(name, argument, summary, function)
         return function
@@ -48,60 +45,67 @@ def command(
     return declare
 
 
-def run(tables: Tables, text: str) -> Iterator[Answer]:
-    """Return the answers of the command *text*; raise `StatementError` if there is none."""
-    name, _, argument = text.strip().partition(" ")
+async def execute(console: Console, text: str) -> None:
+    """Run a statement or a command, and what that puts into the queue."""
+    console.queued.appendleft(text)
+    try:
+        while console.queued:
+            await _execute(console, console.queued.popleft())
+    finally:
+        console.queued.clear()
+
+
+async def _execute(console: Console, text: str) -> None:
+    if text.lstrip().startswith("."):
+        await run(console, text)
+    elif text.strip():
+        await console.query(text)
+
+
+async def run(console: Console, text: str) -> None:
+    """Run the command *text*; raise `StatementError` if there is none of its name."""
+    name, *rest = text.strip().rstrip(";").split(None, 1) or [""]
+    argument = rest[0].strip() if rest else ""
+    known = find(name)
+    if argument and not known.argument:
+        raise StatementError(f"{name} takes no argument")
+    if not argument and known.argument and not known.argument.startswith("["):
+        raise StatementError(f"write {known.usage}")
+    await known.function(console, argument)
+
+
+def find(name: str) -> Command:
+    """Return the command *name*; raise `StatementError` with the nearest if there is none."""
     known = COMMANDS.get(name)
     if known is None:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else "; .help lists all"
         raise StatementError(f"unknown command: {name}{hint}")
-    return known.function(tables, argument.strip().rstrip(";").strip())
+    return known
 
 
-def _texts(*names: str) -> tuple[ResultColumn, ...]:
+def chosen(text: str, *choices: str) -> str:
+    """Return *text* if it is one of *choices*; else raise `StatementError`."""
+    word = text.strip().lower()
+    if word not in choices:
+        near = difflib.get_close_matches(word, choices, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise StatementError(f"'{text}' is not one of {', '.join(choices)}{hint}")
+    return word
+
+
+def texts(*names: str) -> tuple[ResultColumn, ...]:
+    """Return columns of text."""
     return tuple(ResultColumn(name, Type.TEXT) for name in names)
 
 
-@command(".help")
-def _help(_: Tables, __: str) -> Iterator[Answer]:
-    """List the commands."""
-    rows: list[ResultRow] = [
-        (f"{c.name} {c.argument}".strip(), c.summary) for c in sorted(COMMANDS.values())
-    ]
-    yield Answer(_texts("Command", "Description"), rows)
-
-
-@command(".tables")
-def _tables(tables: Tables, _: str) -> Iterator[Answer]:
-    """List the tables."""
-    rows: list[ResultRow] = [(name, tables[name].summary()) for name in sorted(tables)]
-    yield Answer(_texts("Table", "Description"), rows)
-
-
-@command(".schema", "TABLE")
-def _schema(tables: Tables, argument: str) -> Iterator[Answer]:
-    """Show the columns and parameters of a table."""
-    if not argument or len(argument.split()) > 1:
-        raise StatementError("cannot parse table name; write .schema TABLE")
-    table = tables.get(argument.strip('"').lower())
-    if table is None:
-        near = difflib.get_close_matches(argument.lower(), tables, n=3)
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        raise StatementError(f"no such table: {argument}{hint}")
-    columns = [column for column in table.columns if not column.is_parameter]
-    parameters = [column for column in table.columns if column.is_parameter]
-    yield Answer(_texts("Column", "Type", "Description"), [_described(c) for c in columns])
-    if parameters:
-        yield Answer(
-            _texts("Table Parameter", "Type", "Default", "Description"),
-            [(*_described(c)[:2], _default(c), c.description) for c in parameters],
-        )
-
-
-def _described(column: Column) -> ResultRow:
-    return (column.name.lstrip("_"), str(column.type), column.description)
-
-
-def _default(column: Column) -> str:
-    return "required" if column.is_required else str(column.default)
+@command(".help", "[COMMAND]")
+async def _help(console: Console, argument: str) -> None:
+    """List the commands, or explain one."""
+    if argument:
+        known = find(argument if argument.startswith(".") else f".{argument}")
+        text = (known.function.__doc__ or "").strip().splitlines()
+        await console.show_lines([known.usage, *(f"    {line.strip()}".rstrip() for line in text)])
+        return
+    rows = [(known.usage, known.summary) for known in sorted(COMMANDS.values())]
+    await console.show(texts("Command", "Description"), rows)

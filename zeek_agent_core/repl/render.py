@@ -35,6 +35,7 @@ Paint = Callable[[int, int, str], str]
 """Given row, column and text of a cell, the text in colours."""
 
 GAP = "  "
+LEAST_WIDTH = 4
 
 
 class Grid:
@@ -70,6 +71,14 @@ class Grid:
     def total(self) -> int:
         """Columns of a terminal that a line takes."""
         return sum(self.widths) + len(GAP) * (len(self.widths) - 1)
+
+    def fit(self, screen: int) -> None:
+        """Narrow the widest columns until a line fits into *screen* columns."""
+        while self.total > screen:
+            widest = max(range(len(self.widths)), key=self.widths.__getitem__)
+            if self.widths[widest] <= LEAST_WIDTH:
+                break
+            self.widths[widest] -= min(self.total - screen, self.widths[widest] - LEAST_WIDTH, 4)
 
     def header(self) -> Iterator[str]:
         """Yield the names and the rule below them."""

@@ -1,0 +1,171 @@
+"""What a console holds: an agent to ask, settings, and where results go."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TextIO
+
+from zeek_agent_core.errors import OutputError
+from zeek_agent_core.query import ResultColumn, ResultRow
+from zeek_agent_core.repl import render, schema, streaming
+from zeek_agent_core.repl.backend import Backend, Stream
+from zeek_agent_core.repl.cells import DIM, Style, painted
+from zeek_agent_core.repl.progress import Progress
+from zeek_agent_core.repl.schema import Schema
+from zeek_agent_core.repl.screen import Screen, open_file, write, write_lines
+
+SPACED = frozenset({"auto", "table", "line", "markdown"})
+"""Modes for people, which have an empty line between two results."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """What commands can change."""
+
+    mode: str = "table"
+    null: str | None = None
+    is_exact: bool = True
+    is_timed: bool = False
+    is_paged: bool = False
+    widths: tuple[int, ...] = ()
+    keys: str = "emacs"
+
+
+@dataclass(slots=True)
+class File:
+    """A file that results go to."""
+
+    path: str
+    stream: TextIO
+    is_once: bool
+
+
+@dataclass(slots=True)
+class Console:
+    """Runs statements on an agent and shows what they yield."""
+
+    backend: Backend
+    screen: Screen
+    settings: Settings = field(default_factory=Settings)
+    is_interactive: bool = False
+    history: Callable[[], Sequence[str]] = tuple
+    schema: Schema = field(default_factory=Schema)
+    file: File | None = None
+    queued: deque[str] = field(default_factory=deque)
+    """Statements that run before any more are read."""
+    is_leaving: bool = False
+    _is_first: bool = True
+
+    async def known(self) -> Schema:
+        """Return the tables that the agent has now."""
+        self.schema = await schema.load(self.backend)
+        return self.schema
+
+    def style(self) -> Style:
+        """Return how results look now, where they go now."""
+        settings, is_screen = self.settings, self.file is None
+        return Style(
+            null=settings.null,
+            is_exact=settings.is_exact,
+            colours=is_screen and self.screen.has_colours,
+            widths=settings.widths,
+            screen=self.screen.size()[0] if is_screen and self.screen.is_terminal else None,
+        )
+
+    async def query(self, sql: str) -> None:
+        """Run one statement and show its rows."""
+        began = perf_counter()
+        is_shown_whole = self.settings.mode not in streaming.MODES or self._is_paged
+        columns: tuple[ResultColumn, ...] = ()
+        rows: list[ResultRow] = []
+        with Progress(self.screen) as progress:
+            async with self.backend.query(sql) as stream:
+                columns = stream.columns
+                if not is_shown_whole:
+                    async with self.results() as output:
+                        await self._stream(stream, output, progress)
+                else:
+                    async for batch in stream:
+                        rows += batch
+                        progress.rows = len(rows)
+        seconds = perf_counter() - began
+        if is_shown_whole:
+            await self.show(columns, rows)
+        self.tell_time(progress.rows, seconds)
+
+    async def _stream(self, stream: Stream, output: TextIO, progress: Progress) -> None:
+        """Write the rows as they come."""
+        pieces = streaming.Streaming(self.settings.mode, stream.columns, self.style())
+        write(output, pieces.begin())
+        async for batch in stream:
+            progress.rows += len(batch)
+            write(output, pieces.batch(batch))
+        write(output, pieces.end())
+        output.flush()
+
+    @property
+    def _is_paged(self) -> bool:
+        return self.settings.is_paged and self.file is None and self.screen.is_capable
+
+    async def show(self, columns: Sequence[ResultColumn], rows: Iterable[ResultRow]) -> None:
+        """Show a result in the current mode."""
+        await self.show_lines(render.MODES[self.settings.mode](columns, rows, self.style()))
+
+    async def show_lines(self, lines: Iterable[str]) -> None:
+        """Show text where results go, through a pager if it is long."""
+        if self._is_paged:
+            self._separate(self.screen.output)
+            await self.screen.lines(lines, is_paged=True)
+            return
+        async with self.results() as output:
+            await write_lines(output, iter(lines))
+
+    @asynccontextmanager
+    async def results(self) -> AsyncIterator[TextIO]:
+        """Give the stream that results go to; a file's trouble becomes an `OutputError`."""
+        file = self.file
+        if file is None:
+            self._separate(self.screen.output)
+            yield self.screen.output
+            return
+        try:
+            yield file.stream
+            file.stream.flush()
+        except OSError as error:
+            self.close_file()
+            raise OutputError(f"cannot write {file.path}: {error.strerror}") from error
+        if file.is_once:
+            self.close_file()
+
+    def _separate(self, output: TextIO) -> None:
+        """Put an empty line between two results of a script."""
+        is_first, self._is_first = self._is_first, False
+        if not is_first and not self.is_interactive and self.settings.mode in SPACED:
+            write(output, "\n")
+
+    def open_file(self, path: str, *, is_once: bool) -> None:
+        """Send results to the file *path*, all or only the next."""
+        self.close_file()
+        self.file = File(path, open_file(path), is_once)
+
+    def close_file(self) -> None:
+        """Send results to the screen again."""
+        file, self.file = self.file, None
+        if file is not None:
+            try:
+                file.stream.close()
+            except OSError as error:
+                raise OutputError(f"cannot write {file.path}: {error.strerror}") from error
+
+    def tell_time(self, rows: int, seconds: float) -> None:
+        """Tell how much there was and how long it took, if that is wanted."""
+        if self.settings.is_timed:
+            took = f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+            self.remark(f"{rows:,} row{'' if rows == 1 else 's'}, {took}")
+
+    def remark(self, text: str) -> None:
+        """Write a word to the user, apart from the results."""
+        shown = painted(text, DIM) if self.screen.has_colours else text
+        self.screen.write(f"{shown}\n")

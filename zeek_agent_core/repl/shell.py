@@ -1,0 +1,226 @@
+"""The loop of a console: reads statements, runs them, until the user or the agent leaves."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from zeek_agent_core import __version__
+from zeek_agent_core.errors import AgentError
+from zeek_agent_core.repl import about, live, options  # noqa: F401 - they declare commands
+from zeek_agent_core.repl.backend import Backend
+from zeek_agent_core.repl.commands import execute
+from zeek_agent_core.repl.console import Console, Settings
+from zeek_agent_core.repl.lexer import is_finished
+from zeek_agent_core.repl.screen import Screen
+from zeek_agent_core.repl.script import Splitter, is_blank
+from zeek_agent_core.repl.typed import Typed
+
+OK, FAILED = 0, 1
+BANNER = f"Zeek Agent v{__version__}. Enter SQL, or .help for commands; .quit or Ctrl-D leaves."
+PROMPT, CONTINUED = "> ", "... "
+
+
+class Reader(Protocol):
+    """Where statements come from."""
+
+    async def read(self) -> list[str]:
+        """Return the next statements; raise `EOFError` after the last."""
+
+
+async def run(
+    backend: Backend,
+    *,
+    state_directory: Path | None = None,
+    settings: Settings | None = None,
+    screen: Screen | None = None,
+) -> int:
+    """Talk to the user until they leave or the agent ends; return the exit status.
+
+    With a terminal it is a console with completion and history, which is kept
+    in *state_directory*; otherwise statements are read from standard input.
+    """
+    screen = screen or Screen()
+    is_interactive = sys.stdin.isatty() and screen.is_terminal
+    if settings is None:
+        settings = Settings("auto", is_exact=False, is_timed=True, is_paged=True)
+        settings = settings if is_interactive else Settings()
+    console = Console(backend, screen, settings, is_interactive=is_interactive)
+    with Interrupts() as interrupts:
+        async with asyncio.TaskGroup() as tasks:
+            talk = asyncio.ensure_future(_talk(console, interrupts, state_directory))
+            gone = tasks.create_task(backend.wait_closed(), name="console: agent's end")
+            gone.add_done_callback(lambda _: talk.cancel())
+            try:
+                status = await talk
+            except asyncio.CancelledError:
+                if not gone.done():
+                    talk.cancel()
+                    raise
+                screen.complain("the agent has ended")
+                status = FAILED
+            finally:
+                gone.cancel()
+    return status
+
+
+async def _talk(console: Console, interrupts: "Interrupts", state: Path | None) -> int:
+    """Read and run statements until there are no more."""
+    status = OK
+    try:
+        with _reader(console, interrupts, state) as reader:
+            while not console.is_leaving:
+                try:
+                    texts = await reader.read()
+                except EOFError:
+                    break
+                for text in texts:
+                    if console.is_leaving:
+                        break
+                    if not await _run(console, interrupts, text) and not console.is_interactive:
+                        status = FAILED
+    finally:
+        console.close_file()
+    return status
+
+
+async def _run(console: Console, interrupts: "Interrupts", text: str) -> bool:
+    """Run one statement, which Ctrl-C cancels; return whether it went well."""
+    try:
+        if not await interrupts.until_interrupted(execute(console, text)):
+            console.remark("cancelled")
+    except AgentError as error:
+        console.screen.complain(str(error))
+        return False
+    return True
+
+
+@contextmanager
+def _reader(console: Console, interrupts: "Interrupts", state: Path | None) -> Iterator[Reader]:
+    """Give what reads statements: a prompt with all comforts where the terminal has them."""
+    if not console.is_interactive:
+        yield Piped()
+        return
+    console.screen.write(f"{BANNER}\n")
+    if not console.screen.is_capable:
+        yield Dumb(console.screen, interrupts)
+        return
+    from zeek_agent_core.repl.prompt import Prompt  # noqa: PLC0415 - 90 ms of prompt_toolkit
+
+    with Prompt(console, state) as prompt:
+        yield prompt
+
+
+class Interrupts:
+    """Ctrl-C: cancels what runs, and nothing else."""
+
+    def __init__(self) -> None:
+        """Prepare; nothing happens before ``with``."""
+        self.action: Callable[[], object] | None = None
+
+    def __enter__(self) -> "Interrupts":
+        """Take the signal over."""
+        loop = asyncio.get_running_loop()
+        try:
+            loop.add_signal_handler(signal.SIGINT, self.interrupt)
+        except NotImplementedError:  # Windows
+
+            def pressed(*_: object) -> None:
+                loop.call_soon_threadsafe(self.interrupt)
+
+            signal.signal(signal.SIGINT, pressed)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        try:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        except NotImplementedError:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does now."""
+        if self.action is not None:
+            self.action()
+
+    async def until_interrupted(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Run *work*; return whether it came to its end."""
+        task = asyncio.ensure_future(work)
+        is_interrupted = False
+
+        def stop() -> None:
+            nonlocal is_interrupted
+            is_interrupted = True
+            task.cancel()
+
+        self.action = stop
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+                raise
+            if not is_interrupted:
+                raise
+            return False
+        finally:
+            self.action = None
+        return True
+
+
+class Piped:
+    """Statements from a pipe or file; `;` ends each."""
+
+    def __init__(self) -> None:
+        """Read standard input."""
+        self._typed = Typed(sys.stdin)
+        self._splitter = Splitter()
+        self._is_done = False
+
+    async def read(self) -> list[str]:
+        """Return the statements that the next line ends."""
+        if self._is_done:
+            raise EOFError
+        line = await self._typed.line()
+        if line:
+            return self._splitter.feed(line)
+        self._is_done = True
+        return self._splitter.end()
+
+
+class Dumb:
+    """Statements typed at a terminal that cannot move its cursor."""
+
+    def __init__(self, screen: Screen, interrupts: Interrupts) -> None:
+        """Prompt on *screen*; Ctrl-C drops what was typed."""
+        self._typed = Typed(sys.stdin)
+        self._screen = screen
+        self._interrupts = interrupts
+        self._is_dropped = False
+
+    async def read(self) -> list[str]:
+        """Return one statement."""
+        text = ""
+        self._screen.write(PROMPT)
+        self._interrupts.action = self._drop
+        try:
+            while True:
+                line = await self._typed.line()
+                if self._is_dropped:
+                    text, self._is_dropped = "", False
+                if not line:
+                    raise EOFError
+                text += line
+                if is_blank(text) or is_finished(text.rstrip("\n")):
+                    return [text.strip()]
+                self._screen.write(CONTINUED)
+        finally:
+            self._interrupts.action = None
+
+    def _drop(self) -> None:
+        self._is_dropped = True
+        self._screen.write(f"\n{PROMPT}")
