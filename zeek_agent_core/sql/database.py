@@ -7,7 +7,7 @@ in a system call, its thread is left behind and a fresh one takes over.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 from zeek_agent_core.errors import LimitError, QueryError, StoppedError
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql.limits import Limits
-from zeek_agent_core.sql.run import Run
+from zeek_agent_core.sql.run import Positions, Run
 from zeek_agent_core.sql.session import Batch, EventRows, Session
 from zeek_agent_core.sql.statement import Statement
 from zeek_agent_core.sql.vtable import Cursor as TableCursor
@@ -55,9 +55,11 @@ class Rows:
     columns: tuple[ResultColumn, ...]
     rows: list[ResultRow]
     tables: frozenset[str] = frozenset()
+    seconds: float = 0.0
+    """Time the statement used in the database's thread."""
 
 
-def no_events(_table: str, _after: int) -> Iterator[Row]:
+def no_events(_table: str, _after: int, _upto: int | None) -> Iterator[Row]:
     """Return no events: for a database without evented tables."""
     return iter(())
 
@@ -79,6 +81,7 @@ class Database:
         self._events = events
         self._busy: set[str] = set()
         self._runs: dict[Run, Worker] = {}
+        self._is_closed = False
         self._worker: Worker
         self._session: Session
 
@@ -93,12 +96,18 @@ class Database:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop all statements and close the database."""
+        """Stop all statements and close the database; a second time does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        closing = StoppedError("the database is closing")
         for run in list(self._runs):
-            self._stop(run, StoppedError("the database is closing"))
+            self._stop(run, closing)
         self._worker.post(self._session.close)
         self._worker.close()
-        await asyncio.to_thread(self._worker.join, GRACE_SECONDS)
+        if not await asyncio.to_thread(self._worker.join, GRACE_SECONDS):
+            log.error("a table does not react; its thread is given up")
+            self._worker.abandon(closing, closing)
 
     async def _open(self) -> None:
         self._worker = Worker("database")
@@ -125,12 +134,12 @@ class Database:
         self,
         sql: str,
         *,
-        positions: Mapping[str, int] | None = None,
+        positions: Positions | None = None,
         limits: Limits | None = None,
     ) -> "Running":
         """Return *sql* as an asynchronous context manager whose rows come in batches.
 
-        *positions* say, for evented tables, after which event to read.
+        *positions* say, for evented tables, which events to read.
         """
         return Running(self, Run(sql, limits or self.limits, positions or {}))
 
@@ -138,7 +147,7 @@ class Database:
         self,
         sql: str,
         *,
-        positions: Mapping[str, int] | None = None,
+        positions: Positions | None = None,
         limits: Limits | None = None,
     ) -> Rows:
         """Return the complete result of *sql*; raise `QueryError` if it fails."""
@@ -146,14 +155,16 @@ class Database:
         async with self.query(sql, positions=positions, limits=limits) as running:
             async for batch in running:
                 rows += batch
-            return Rows(running.columns, rows, running.tables)
+            return Rows(running.columns, rows, running.tables, running.cpu_seconds)
 
     async def _call(self, run: Run, job: Callable[[Run], T]) -> T:
         """Run *job* in the thread; keep the time of *run*."""
+        if self._is_closed:
+            raise StoppedError("the database is closed")
         worker, session = self._worker, self._session
         self._runs[run] = worker
         loop = asyncio.get_running_loop()
-        watch = loop.call_later(run.limits.seconds, self._watch, run)
+        watch = loop.call_later(run.limits.seconds - run.elapsed(), self._watch, run)
         try:
             return await worker.call(partial(self._timed, session, run, job))
         except asyncio.CancelledError:
@@ -196,7 +207,7 @@ class Database:
 
     def _check_reaction(self, run: Run, worker: Worker) -> None:
         """Give the thread up if *run* still has it."""
-        if run.began is None or worker is not self._worker:
+        if self._is_closed or run.began is None or worker is not self._worker:
             return
         table = _scanning(worker)
         log.error("table %s does not react; its thread is given up", table or "(none)")
@@ -213,9 +224,7 @@ class Database:
         others = StoppedError(f"the database was restarted: table {table} did not react; ask again")
         worker.abandon(run.stop or others, others)
 
-    def note(
-        self, table: str, rows: int | None, seconds: float | None, error: str | None
-    ) -> None:
+    def note(self, table: str, rows: int | None, seconds: float | None, error: str | None) -> None:
         """Keep the outcome of a run of *table*; log an error when it is new."""
         stats = self.stats.setdefault(table, TableStats())
         stats.runs += 1

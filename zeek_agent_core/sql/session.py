@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from zeek_agent_core.errors import LimitError, QueryError, StatementError, TableError
+from zeek_agent_core.errors import (
+    ForbiddenError,
+    LimitError,
+    QueryError,
+    StatementError,
+    TableError,
+)
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import functions
 from zeek_agent_core.sql.limits import MEBI, Limits
@@ -17,16 +23,17 @@ from zeek_agent_core.sql.run import Run
 from zeek_agent_core.sql.statement import (
     Authorizer,
     Statement,
+    builtin_modules,
     explain,
     is_blank,
     pure_functions,
 )
-from zeek_agent_core.sql.vtable import Module
+from zeek_agent_core.sql.vtable import Cursor, Module
 from zeek_agent_core.table import Evented, Snapshot, Table, Where
 from zeek_agent_core.values import Row
 
-EventRows = Callable[[str, int], Iterator[Row]]
-"""Given a table and a position, the rows of events after that position."""
+EventRows = Callable[[str, int, int | None], Iterator[Row]]
+"""Given a table and two positions, the rows of events after the one, up to the other."""
 
 PROGRESS_STEPS = 10_000
 CHUNK = 64
@@ -83,7 +90,9 @@ class Session:
             self.connection.limit(limit, most)
         self.connection.limit(apsw.SQLITE_LIMIT_LENGTH, self.limits.cell_bytes)
         self.connection.limit(apsw.SQLITE_LIMIT_SQL_LENGTH, self.limits.sql_bytes)
-        self.authorizer = Authorizer(self.tables, pure_functions(self.connection))
+        self.authorizer = Authorizer(
+            self.tables, pure_functions(self.connection), builtin_modules(self.connection)
+        )
         self.connection.authorizer = self.authorizer
         self.connection.set_progress_handler(self._progress, PROGRESS_STEPS)
         self.offer()
@@ -166,7 +175,7 @@ class Session:
         if table.name in self.busy:
             raise TableError(table.name, "still busy with an earlier query that had to be given up")
         if isinstance(table, Evented):
-            return self.events(table.name, run.positions.get(table.name, 0))
+            return self.events(table.name, *run.positions.get(table.name, (0, None)))
         if isinstance(table, Snapshot):
             return table.rows(where)
         raise TableError(table.name, "it is neither a Snapshot nor an Evented table")
@@ -190,7 +199,9 @@ class Session:
             raise self._translated(error, run) from error
 
     def _statement(self, run: Run, cursor: apsw.Cursor, sql: str) -> Statement:
-        """Describe a compiled statement; refuse a second one in the same text."""
+        """Describe a compiled statement; refuse one that writes, or a second one."""
+        if not cursor.is_readonly:  # the authorizer is not asked about VACUUM
+            raise ForbiddenError("the statement would write: queries can only read tables")
         if not is_blank(run.sql[len(sql) :]):
             raise StatementError("one statement at a time: there is more after the first")
         columns = tuple(self._column(*described) for described in cursor.description_full)
@@ -244,4 +255,19 @@ class Session:
     def _translated(self, error: Exception, run: Run) -> QueryError:
         if run.stop is not None:
             return run.stop
+        if isinstance(error, OverflowError | UnicodeError):
+            cursor = _culprit(error)
+            if cursor is not None:
+                return cursor.failed(error)
         return run.failure or explain(error, run.sql, self.tables.values())
+
+
+def _culprit(error: Exception) -> Cursor | None:
+    """Return the scan whose value SQLite could not take, if that is the *error*."""
+    trace = error.__traceback__
+    while trace is not None:
+        cursor = trace.tb_frame.f_locals.get("self")
+        if isinstance(cursor, Cursor):
+            return cursor
+        trace = trace.tb_next
+    return None

@@ -26,7 +26,7 @@ EXTRA_FUNCTIONS = frozenset({"median", "percentile", "percentile_cont", "percent
 
 INNOCUOUS = apsw.SQLITE_INNOCUOUS
 
-_COMMENTS = re.compile(r"(?:\s|;|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*\Z", re.DOTALL)
+_COMMENTS = re.compile(r"(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z))*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +50,27 @@ def pure_functions(connection: apsw.Connection) -> frozenset[str]:
     return frozenset(str(name) for name, flags in listed if flags & INNOCUOUS) | EXTRA_FUNCTIONS
 
 
+def builtin_modules(connection: apsw.Connection) -> frozenset[str]:
+    """Return the names of the virtual tables that SQLite brings along."""
+    return frozenset(str(name) for (name,) in connection.execute("PRAGMA module_list"))
+
+
 class Authorizer:
     """Lets a statement read the agent's tables and compute; refuses all else.
 
     https://www.sqlite.org/c3ref/set_authorizer.html
     """
 
-    def __init__(self, tables: Mapping[str, Table], functions: frozenset[str]) -> None:
-        """Allow the *tables* and *functions*; *tables* may change later."""
+    def __init__(
+        self, tables: Mapping[str, Table], functions: frozenset[str], modules: frozenset[str]
+    ) -> None:
+        """Allow the *tables* and *functions*; *tables* may change later.
+
+        *modules* are the table-valued functions that SQLite has by itself.
+        """
         self.tables = tables
         self.functions = functions
+        self.modules = modules
         self.run: Run | None = None
 
     def __call__(
@@ -74,8 +85,7 @@ class Authorizer:
         if action == apsw.SQLITE_SELECT:
             return apsw.SQLITE_OK
         if action == apsw.SQLITE_READ:
-            # A common table expression belongs to no database.
-            return apsw.SQLITE_OK if database is None else self._read(first or "")
+            return self._read(first or "") if database else self._name(first or "", second or "")
         if action == apsw.SQLITE_FUNCTION:
             return self._function((second or "").lower())
         if action == apsw.SQLITE_RECURSIVE:
@@ -94,6 +104,17 @@ class Authorizer:
         if name in TABLE_FUNCTIONS:
             return apsw.SQLITE_OK
         return self._refuse(f"reading {table} is not allowed: it is no table of the agent")
+
+    def _name(self, name: str, column: str) -> int:
+        """Decide on a name that belongs to no database.
+
+        It is a common table expression, or a table of which no column is read.
+        """
+        table = name.lower()
+        is_foreign = table in self.modules or table.startswith(("pragma_", "sqlite_"))
+        if not column and (is_foreign or table in self.tables):
+            return self._read(name)
+        return apsw.SQLITE_OK
 
     def _function(self, name: str) -> int:
         if name in self.functions:

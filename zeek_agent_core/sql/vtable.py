@@ -7,6 +7,7 @@ https://www.sqlite.org/vtab.html
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +16,7 @@ import apsw
 
 from zeek_agent_core.errors import ParameterError, QueryError, TableError
 from zeek_agent_core.sql.run import Run, Scan
-from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Prefix, Table, Where
+from zeek_agent_core.table import EQ, PAUSE, PREFIX, RANGE, Column, Prefix, Table, Where
 from zeek_agent_core.values import PLAIN, Row, SqlValue, Type, sql_type, to_sql
 
 OPERATORS = {
@@ -27,11 +28,22 @@ OPERATORS = {
     apsw.SQLITE_INDEX_CONSTRAINT_LIKE: "like",
     apsw.SQLITE_INDEX_CONSTRAINT_GLOB: "glob",
 }
-WANTED_BY = {"=": EQ, ">": RANGE, ">=": RANGE, "<": RANGE, "<=": RANGE, "like": PREFIX, "glob": PREFIX}
+WANTED_BY = {
+    "=": EQ,
+    ">": RANGE,
+    ">=": RANGE,
+    "<": RANGE,
+    "<=": RANGE,
+    "like": PREFIX,
+    "glob": PREFIX,
+}
 
 FULL_SCAN = 100_000.0
 """Rows a table is taken to have; only the ratio to the figures below matters to the planner."""
 SELECTIVITY = {"=": 10_000.0, ">": 3.0, ">=": 3.0, "<": 3.0, "<=": 3.0, "like": 10.0, "glob": 10.0}
+
+LAST_BIT = 63
+"""SQLite tells of the first 63 columns one by one, of all later ones together."""
 
 _END: Any = object()
 
@@ -114,11 +126,14 @@ class VirtualTable:
                 if not self._is_pushed(index, number, column, operator):
                     continue
                 is_list = operator == "=" and index.get_aConstraintUsage_in(number)
+                if is_list and not self.source.current.lists_are_literal:
+                    continue  # APSW fails on the list if it comes from a SELECT without rows
                 if is_list:
                     index.set_aConstraintUsage_in(number, True)
                 cost /= SELECTIVITY[operator] / (10 if is_list else 1)
             terms.append(Term(position, operator, is_list))
             index.set_aConstraintUsage_argvIndex(number, len(terms))
+            index.set_aConstraintUsage_omit(number, column.is_parameter)
         self._check_required(given)
         index.idxStr = json.dumps([sorted(index.colUsed), terms])
         index.estimatedCost = max(cost, 1.0)
@@ -165,7 +180,7 @@ class Layout:
         self.columns = table.columns
         self.names = tuple(column.name for column in table.columns)
         self.known = frozenset(self.names)
-        self.plain = tuple(PLAIN.get(column.type) for column in table.columns)
+        self.fields = tuple((column.name, PLAIN.get(column.type)) for column in table.columns)
         self.defaults = {c.name: c.default for c in table.columns if c.is_parameter}
 
     def where(self, text: str, arguments: Sequence[Any]) -> Where:
@@ -188,7 +203,9 @@ class Layout:
                 _bound(highs, column, argument, min)
             else:
                 _prefix(prefixes, column, argument, ignore_case=term.operator == "like")
-        names = frozenset(self.names[position] for position in used if position < len(self.names))
+        names = frozenset(self.names[at] for at in used if at < len(self.names))
+        if LAST_BIT in used:
+            names |= frozenset(self.names[LAST_BIT:])
         return Where(names, parameters, allowed, lows, highs, prefixes)
 
 
@@ -197,25 +214,23 @@ def _parameter(column: Column, value: SqlValue) -> SqlValue:
     plain = PLAIN.get(column.type)
     if isinstance(value, bytes) and plain is str:
         return to_sql(column.type, value)
+    if isinstance(value, int) and plain in (bool, float):
+        return to_sql(column.type, value)
     if value is None or (plain is not None and not isinstance(value, plain)):
         given = "NULL" if value is None else type(value).__name__
-        raise ParameterError(
-            f"table parameter '{column.name}' takes {column.type}, not {given}"
-        )
+        raise ParameterError(f"table parameter '{column.name}' takes {column.type}, not {given}")
     return value
 
 
 def _comparable(column: Column, value: SqlValue) -> SqlValue:
     """Return *value* as the column would hold it; None if no such value can be equal."""
     affinity = sql_type(column.type)
-    if affinity == "TEXT":
-        return str(value) if isinstance(value, int | float) else value
     if affinity in ("INTEGER", "REAL") and isinstance(value, str | float):
         try:
             number = float(value) if isinstance(value, float) else _number(value)
         except ValueError:
             return None
-        return int(number) if number.is_integer() else number
+        return int(number) if isinstance(number, float) and number.is_integer() else number
     return value
 
 
@@ -227,17 +242,26 @@ def _number(value: str) -> int | float:
 
 
 def _narrow(allowed: dict[str, Any], column: Column, values: Any) -> None:
+    if sql_type(column.type) == "TEXT" and any(isinstance(v, int | float) for v in values):
+        return  # whether '05' equals 5 depends on where the 5 comes from: left to SQLite
     wanted = {_comparable(column, value) for value in values} - {None}
     known = allowed.get(column.name)
     allowed[column.name] = frozenset(wanted if known is None else wanted & known)
+
+
+_COMPARABLE: Mapping[str, tuple[type, ...]] = {
+    "INTEGER": (int, float),
+    "REAL": (int, float),
+    "TEXT": (str,),
+    "BLOB": (bytes,),
+}
 
 
 def _bound(
     bounds: dict[str, Any], column: Column, value: SqlValue, tighter: Callable[..., Any]
 ) -> None:
     """Keep a limit of the kind of the column; others are left to SQLite."""
-    is_number = sql_type(column.type) in ("INTEGER", "REAL")
-    if isinstance(value, int | float if is_number else str):
+    if isinstance(value, _COMPARABLE[sql_type(column.type)]):
         known = bounds.get(column.name)
         bounds[column.name] = value if known is None else tighter(known, value)
 
@@ -257,8 +281,8 @@ class Cursor:
     """One scan over a table's rows."""
 
     __slots__ = (
-        "columns", "names", "number", "parameters", "plain", "row",
-        "rows", "run", "scan", "source", "table",
+        "columns", "fields", "identity", "names", "number", "parameters", "row",
+        "rows", "run", "scan", "seen", "source", "table", "used",
     )  # fmt: skip
 
     def __init__(self, table: Table, source: Source, layout: Layout) -> None:
@@ -267,11 +291,14 @@ class Cursor:
         self.source = source
         self.columns = layout
         self.names = layout.names
-        self.plain = layout.plain
+        self.fields = layout.fields
         self.row: Row = _END
         self.rows: Iterator[Row] = iter(())
         self.parameters: Mapping[str, Any] = {}
         self.number = 0
+        self.used: list[int] = []
+        self.seen: Counter[str] = Counter()
+        self.identity = (0, 0)
         self.run: Run
         self.scan: Scan
 
@@ -281,12 +308,15 @@ class Cursor:
         self.scan = run.scan(self.table.name)
         where = self.columns.where(plan, arguments)
         self.parameters = where.parameters
+        self.used = [at for at, name in enumerate(self.names) if name in where.columns]
+        self.seen.clear()
+        self.identity = (0, 0)
         self.number = 0
         began = perf_counter()
         try:
             self.rows = iter(self.source.rows(self.table, where, run))
         except Exception as error:
-            raise self._failed(error) from error
+            raise self.failed(error) from error
         self.Next()
         self._check_row()
         self.scan.seconds += perf_counter() - began
@@ -297,10 +327,10 @@ class Cursor:
             return
         keys = self.row.keys() if isinstance(self.row, Mapping) else None
         if keys is None:
-            raise self._failed(TypeError(f"rows must be mappings, not {type(self.row).__name__}"))
+            raise self.failed(TypeError(f"rows must be mappings, not {type(self.row).__name__}"))
         if not keys <= self.columns.known:
             unknown = ", ".join(sorted(map(str, keys - self.columns.known)))
-            raise self._failed(KeyError(f"row with undeclared columns: {unknown}"))
+            raise self.failed(KeyError(f"row with undeclared columns: {unknown}"))
 
     def Next(self) -> None:
         """Go to the next row."""
@@ -308,9 +338,12 @@ class Cursor:
             raise self.run.stop
         self.number += 1
         try:
-            self.row = next(self.rows, _END)
+            while (row := next(self.rows, _END)) is PAUSE:
+                if self.run.stop is not None:
+                    raise self.run.stop
+            self.row = row
         except Exception as error:
-            raise self._failed(error) from error
+            raise self.failed(error) from error
 
     def Eof(self) -> bool:
         """Return whether the rows have ended."""
@@ -318,24 +351,39 @@ class Cursor:
 
     def Column(self, position: int) -> SqlValue:
         """Return one value of the current row; most pass as they are."""
+        name, plain = self.fields[position]
         try:
-            value = self.row[self.names[position]]
+            value = self.row[name]
         except KeyError:
-            return self.parameters.get(self.names[position])
+            return self.parameters.get(name)
         except (TypeError, IndexError) as error:
-            raise self._failed(TypeError("rows must be mappings")) from error
-        if value.__class__ is self.plain[position] or value is None:
-            return value  # type: ignore[no-any-return]
+            raise self.failed(TypeError("rows must be mappings")) from error
+        if value.__class__ is plain:
+            if plain is not str or value.isascii():
+                return value  # type: ignore[no-any-return]
+        elif value is None:
+            return None
         column = self.columns.columns[position]
         try:
             return to_sql(column.type, value, column.element)
         except (TypeError, ValueError, AttributeError) as error:
             reason = TypeError(f"wrong value in column {column.name} ({column.type}): {error}")
-            raise self._failed(reason) from error
+            raise self.failed(reason) from error
 
     def Rowid(self) -> int:
-        """Return the position of the row, counted from 1."""
-        return self.number
+        """Return a number that the row has in every scan of a statement.
+
+        SQLite recognises rows by it where it scans a table more than once, for
+        each side of an ``OR`` or to end a ``RIGHT JOIN``. Pushdown makes such
+        scans differ, so a position does not serve: it is the content that counts.
+        """
+        number, rowid = self.identity
+        if number != self.number:
+            content = repr([self.Column(position) for position in self.used])
+            self.seen[content] += 1
+            rowid = hash((content, self.seen[content]))
+            self.identity = (self.number, rowid)
+        return rowid
 
     def Close(self) -> None:
         """Let the rows go; a generator cleans up at once."""
@@ -352,7 +400,7 @@ class Cursor:
             self.scan.rows += self.number - (self.row is _END)
             self.number = 0
 
-    def _failed(self, error: Exception) -> QueryError:
+    def failed(self, error: Exception) -> QueryError:
         """Return *error* as what the asker is told, and remember it for the table."""
         if isinstance(error, QueryError):
             if error is not self.run.stop:

@@ -1,6 +1,7 @@
 """A thread that does one job after the other for the event loop."""
 
 import asyncio
+import logging
 import queue
 import sys
 import threading
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeVar
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -58,7 +61,10 @@ class Worker:
         """Run *job* in the thread, with nobody waiting for it."""
 
         def work() -> None:
-            job()
+            try:
+                job()
+            except Exception:
+                log.exception("a job of thread %s failed", self._thread.name)
 
         self._jobs.put(work)
 
