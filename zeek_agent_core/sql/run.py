@@ -8,7 +8,6 @@ from time import perf_counter
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.sql.limits import Limits
 
-
 _SELECT = re.compile(r"\bselect\b", re.IGNORECASE)
 _IN_TABLE = re.compile(r"\bin\b(?!\s*\()", re.IGNORECASE)
 
