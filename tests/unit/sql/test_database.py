@@ -123,7 +123,7 @@ async def test_an_abandoned_result_closes_its_generator():
 
 async def test_two_queries_take_turns():
     """A long query does not keep a short one waiting."""
-    async with Database([numbers(), fruits()], limits=Limits(seconds=20)) as db:
+    async with Database([numbers(), fruits()], limits=Limits(seconds=20)) as db:  # noqa: SIM117 - reads better
         async with db.query("SELECT number FROM numbers") as endless:
             batches = aiter(endless)
             assert (await anext(batches))[0] == (0,)
@@ -137,7 +137,7 @@ async def test_two_queries_take_turns():
 async def test_cancelling_one_query_leaves_the_others():
     """Only who was cancelled is told so."""
     limits = Limits(seconds=20, rows=10_000_000)
-    async with Database([numbers()], limits=limits) as db:
+    async with Database([numbers()], limits=limits) as db:  # noqa: SIM117 - reads better
         async with db.query("SELECT number FROM numbers") as one:
             async with db.query("SELECT number FROM numbers") as other:
                 others = aiter(other)
@@ -337,7 +337,7 @@ async def test_statistics_tell_of_runs_and_errors(caplog):
 
 async def test_the_time_used_is_told():
     """A running statement tells how long it has worked."""
-    async with Database([numbers(100_000)]) as db:
+    async with Database([numbers(100_000)]) as db:  # noqa: SIM117 - reads better
         async with db.query("SELECT max(number) FROM numbers") as running:
             async for _ in running:
                 pass
