@@ -6,6 +6,7 @@ from zeek_agent_core.host import Host
 from zeek_agent_core.table import (
     EQ,
     NONE,
+    PAUSE,
     PREFIX,
     RANGE,
     Column,
@@ -21,6 +22,7 @@ from zeek_agent_core.values import Port, Row, Type, storable, text
 __all__ = [
     "EQ",
     "NONE",
+    "PAUSE",
     "PREFIX",
     "RANGE",
     "Column",

@@ -1,7 +1,8 @@
 """The machine we run on, as every table is given it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,28 @@ def platform() -> str:
     return PLATFORMS.get(sys.platform, "linux")
 
 
+def _none() -> Iterable[Mapping[str, Any]]:
+    return ()
+
+
+@dataclass(slots=True)
+class AgentFacts:
+    """What tables about the agent itself can tell; the kernel fills it in."""
+
+    id: str = ""
+    instance: str = ""
+    started: float = 0.0
+    """When the agent started, in seconds since the epoch."""
+    transport: str = "n/a"
+    """Version text of what connects to Zeek."""
+    tables: Callable[[], Iterable[Mapping[str, Any]]] = _none
+    """Rows of `zeek_agent_tables`."""
+    queries: Callable[[], Iterable[Mapping[str, Any]]] = _none
+    """Rows of `zeek_agent_queries`."""
+    declared: Callable[[], Iterable[Any]] = _none
+    """The tables themselves."""
+
+
 class Host:
     """Movable root of the file system, and the settings of tables.
 
@@ -20,12 +43,16 @@ class Host:
     """
 
     def __init__(
-        self, root: str | Path = "/", settings: Mapping[str, Any] | None = None
+        self,
+        root: str | Path = "/",
+        settings: Mapping[str, Any] | None = None,
+        agent: AgentFacts | None = None,
     ) -> None:
         """Use *root* for all paths; *settings* are the `[tables]` of the configuration."""
         self.root = Path(root)
         self.platform = platform()
         self.settings: Mapping[str, Any] = settings or {}
+        self.agent = agent or AgentFacts()
 
     def path(self, absolute: str) -> Path:
         """Return where the host's file *absolute* is found."""

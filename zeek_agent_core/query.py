@@ -1,7 +1,7 @@
 """What is asked, and what comes back: frozen data shared by all parts."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -43,7 +43,8 @@ class Query:
     @property
     def repeats(self) -> bool:
         """Whether the query runs more than once."""
-        return self.subscription is not None and bool(self.interval)
+        interval = self.interval
+        return self.subscription is not None and interval is not None and interval > timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,13 @@ class Result:
     """Rows of a snapshot."""
     deleted: Sequence[ResultRow] = ()
     added: Sequence[ResultRow] = ()
+    total: int = 0
+    """Rows that the statement returned, whether or not they are sent."""
     is_first: bool = True
     """Whether this is the first run of its query."""
     collected: float = 0.0
     """Seconds since the epoch when the run began."""
-    duration: timedelta = field(default=timedelta())
+    duration: timedelta = timedelta()
 
     def changes(self) -> Iterator[tuple[Change | None, ResultRow]]:
         """Yield each row with its change: snapshot rows, then deletes, then adds."""

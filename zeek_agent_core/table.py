@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Flag, auto
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
 
 from zeek_agent_core.host import Host
 from zeek_agent_core.values import Row, Type
+
+PAUSE: Final[Row] = MappingProxyType({})
+"""No row: what `Snapshot.rows` yields in long work without rows, so that it can be stopped."""
 
 
 class Pushdown(Flag):
@@ -150,7 +154,8 @@ class Snapshot(Table):
 
         Runs in the database's thread, one row at a time: a query that has
         enough rows asks for no more. Raise `OSError` or `TableError` when the
-        whole source fails; call `warn` for a part of it.
+        whole source fails; call `warn` for a part of it. Yield `PAUSE` at least
+        every second or so while there is work but no row.
         """
         raise NotImplementedError
 

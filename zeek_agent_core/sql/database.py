@@ -7,7 +7,7 @@ in a system call, its thread is left behind and a fresh one takes over.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 from zeek_agent_core.errors import LimitError, QueryError, StoppedError
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql.limits import Limits
-from zeek_agent_core.sql.run import Run
+from zeek_agent_core.sql.run import Positions, Run
 from zeek_agent_core.sql.session import Batch, EventRows, Session
 from zeek_agent_core.sql.statement import Statement
 from zeek_agent_core.sql.vtable import Cursor as TableCursor
@@ -55,9 +55,11 @@ class Rows:
     columns: tuple[ResultColumn, ...]
     rows: list[ResultRow]
     tables: frozenset[str] = frozenset()
+    seconds: float = 0.0
+    """Time the statement used in the database's thread."""
 
 
-def no_events(_table: str, _after: int) -> Iterator[Row]:
+def no_events(_table: str, _after: int, _upto: int | None) -> Iterator[Row]:
     """Return no events: for a database without evented tables."""
     return iter(())
 
@@ -132,12 +134,12 @@ class Database:
         self,
         sql: str,
         *,
-        positions: Mapping[str, int] | None = None,
+        positions: Positions | None = None,
         limits: Limits | None = None,
     ) -> "Running":
         """Return *sql* as an asynchronous context manager whose rows come in batches.
 
-        *positions* say, for evented tables, after which event to read.
+        *positions* say, for evented tables, which events to read.
         """
         return Running(self, Run(sql, limits or self.limits, positions or {}))
 
@@ -145,7 +147,7 @@ class Database:
         self,
         sql: str,
         *,
-        positions: Mapping[str, int] | None = None,
+        positions: Positions | None = None,
         limits: Limits | None = None,
     ) -> Rows:
         """Return the complete result of *sql*; raise `QueryError` if it fails."""
@@ -153,7 +155,7 @@ class Database:
         async with self.query(sql, positions=positions, limits=limits) as running:
             async for batch in running:
                 rows += batch
-            return Rows(running.columns, rows, running.tables)
+            return Rows(running.columns, rows, running.tables, running.cpu_seconds)
 
     async def _call(self, run: Run, job: Callable[[Run], T]) -> T:
         """Run *job* in the thread; keep the time of *run*."""

@@ -8,6 +8,10 @@ from time import perf_counter
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.sql.limits import Limits
 
+
+Positions = Mapping[str, tuple[int, int | None]]
+"""For evented tables: after which event to read, and up to which."""
+
 _SELECT = re.compile(r"\bselect\b", re.IGNORECASE)
 _IN_TABLE = re.compile(r"\bin\b(?!\s*\()", re.IGNORECASE)
 
@@ -27,7 +31,7 @@ class Scan:
 class Run:
     """State of one execution; set *stop* from any thread to end it."""
 
-    def __init__(self, sql: str, limits: Limits, positions: Mapping[str, int]) -> None:
+    def __init__(self, sql: str, limits: Limits, positions: Positions) -> None:
         """Prepare to run *sql*; *positions* say from where events are read."""
         self.sql = sql
         self.limits = limits

@@ -32,8 +32,8 @@ from zeek_agent_core.sql.vtable import Cursor, Module
 from zeek_agent_core.table import Evented, Snapshot, Table, Where
 from zeek_agent_core.values import Row
 
-EventRows = Callable[[str, int], Iterator[Row]]
-"""Given a table and a position, the rows of events after that position."""
+EventRows = Callable[[str, int, int | None], Iterator[Row]]
+"""Given a table and two positions, the rows of events after the one, up to the other."""
 
 PROGRESS_STEPS = 10_000
 CHUNK = 64
@@ -175,7 +175,7 @@ class Session:
         if table.name in self.busy:
             raise TableError(table.name, "still busy with an earlier query that had to be given up")
         if isinstance(table, Evented):
-            return self.events(table.name, run.positions.get(table.name, 0))
+            return self.events(table.name, *run.positions.get(table.name, (0, None)))
         if isinstance(table, Snapshot):
             return table.rows(where)
         raise TableError(table.name, "it is neither a Snapshot nor an Evented table")

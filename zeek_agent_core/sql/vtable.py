@@ -16,7 +16,7 @@ import apsw
 
 from zeek_agent_core.errors import ParameterError, QueryError, TableError
 from zeek_agent_core.sql.run import Run, Scan
-from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Prefix, Table, Where
+from zeek_agent_core.table import EQ, PAUSE, PREFIX, RANGE, Column, Prefix, Table, Where
 from zeek_agent_core.values import PLAIN, Row, SqlValue, Type, sql_type, to_sql
 
 OPERATORS = {
@@ -338,7 +338,10 @@ class Cursor:
             raise self.run.stop
         self.number += 1
         try:
-            self.row = next(self.rows, _END)
+            while (row := next(self.rows, _END)) is PAUSE:
+                if self.run.stop is not None:
+                    raise self.run.stop
+            self.row = row
         except Exception as error:
             raise self.failed(error) from error
 

@@ -1,0 +1,70 @@
+# Everything that is done with this repository, by name.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SYSTEM := $(shell uname -s)
+PACK := $(if $(filter Darwin,$(SYSTEM)),plugins/darwin,$(if $(filter Linux,$(SYSTEM)),plugins/linux,plugins/windows))
+CODE := zeek_agent_core plugins/linux/zeek_agent_linux plugins/darwin/zeek_agent_darwin plugins/windows/zeek_agent_windows
+RUN_ARGS ?= --interval 5
+
+.DEFAULT_GOAL := help
+.PHONY: help run shell test check static format lint types imports generated docs bench wheels clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/agent ## install, then show what happens on this host until Ctrl-C (RUN_ARGS="...")
+	@$(BIN)/zeek-agent --local $(RUN_ARGS)
+
+test: $(VENV)/dev ## install what the tests need, then run them all
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+check: static ## what CI runs: format, lint, types, imports, generated files, tests
+	$(MAKE) test
+
+static: $(VENV)/dev format-check lint types imports generated
+
+.PHONY: format-check
+format-check: $(VENV)/dev
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/dev ## look for mistakes of style and worse
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev ## check the types
+	$(BIN)/mypy $(CODE)
+
+imports: $(VENV)/dev ## check who imports whom
+	$(BIN)/lint-imports --no-cache
+
+generated: $(VENV)/dev ## check that generated files are current
+	$(BIN)/python tools/generate.py --check
+
+docs: $(VENV)/dev ## write the generated files anew
+	$(BIN)/python tools/generate.py
+
+bench: $(VENV)/dev ## run all benchmarks; each prints its budget and what it reached
+	$(BIN)/python bench/run.py
+
+wheels: $(VENV)/dev ## build the wheels of all distributions into dist/
+	for one in . plugins/*/; do $(BIN)/python -m build --wheel --outdir dist $$one || exit 1; done
+
+clean: ## remove what the other commands made
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	tools/make-venv $(PYTHON) $(VENV)
+
+$(VENV)/agent: $(VENV)/bin/python pyproject.toml plugins/linux/pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable . --editable $(PACK)
+	@touch $@
+
+$(VENV)/dev: $(VENV)/agent
+	tools/system-packages
+	$(BIN)/pip install --quiet --disable-pip-version-check -r tools/dev-requirements.txt
+	@touch $@

@@ -1,0 +1,31 @@
+"""``processes`` on Linux, from ``/proc``."""
+
+from collections.abc import Iterator
+
+from zeek_agent_core.api import Host, Row, Where, hookimpl
+from zeek_agent_core.schema import processes as schema
+from zeek_agent_linux._processes import ProcessSource, ProcSource
+
+
+class Processes(schema.Processes):  # noqa: D101
+    # The description is that of the declaration.
+
+    def __init__(self, host: Host) -> None:
+        """Read the processes of *host*."""
+        super().__init__(host)
+        self._source: ProcessSource = ProcSource(host, self.warn)
+
+    @property
+    def source(self) -> str:
+        """What serves the rows right now."""
+        return self._source.name
+
+    def rows(self, where: Where) -> Iterator[Row]:
+        """Yield the processes that *where* wants."""
+        return self._source.rows(where)
+
+
+@hookimpl
+def zeek_agent_tables(host: Host) -> list[Processes]:
+    """Offer the table where there is a ``/proc``."""
+    return [Processes(host)] if host.path("/proc/stat").exists() else []

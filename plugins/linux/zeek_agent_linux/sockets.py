@@ -1,0 +1,31 @@
+"""``sockets`` on Linux, from netlink and ``/proc``."""
+
+from collections.abc import Iterator
+
+from zeek_agent_core.api import Host, Row, Where, hookimpl
+from zeek_agent_core.schema import sockets as schema
+from zeek_agent_linux._sockets import ProcSource, SocketSource
+
+
+class Sockets(schema.Sockets):  # noqa: D101
+    # The description is that of the declaration.
+
+    def __init__(self, host: Host) -> None:
+        """Look at the sockets of *host*."""
+        super().__init__(host)
+        self._source: SocketSource = ProcSource(host, self.warn)
+
+    @property
+    def source(self) -> str:
+        """What serves the rows right now."""
+        return self._source.name
+
+    def rows(self, where: Where) -> Iterator[Row]:
+        """Yield the sockets that *where* wants."""
+        return self._source.rows(where)
+
+
+@hookimpl
+def zeek_agent_tables(host: Host) -> list[Sockets]:
+    """Offer the table where there is a ``/proc``."""
+    return [Sockets(host)] if host.path("/proc/net").exists() else []

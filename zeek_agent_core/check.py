@@ -1,0 +1,52 @@
+"""`--check-config` and `-T`: is this agent fit to run here?"""
+
+from pathlib import Path
+
+from zeek_agent_core import daemon, kernel
+from zeek_agent_core.config import Config
+from zeek_agent_core.errors import QueryError
+
+
+async def configuration(config: Config) -> int:
+    """Print what the configuration amounts to; return 1 if one of its queries cannot run."""
+    print(f"configuration: {config.path or 'defaults, no file'}")
+    status = 0
+    if config.log.path and not Path(config.log.path).parent.is_dir():
+        print(f"[log] path: directory {Path(config.log.path).parent} does not exist; it is made")
+    entries = daemon.pack(config)
+    async with kernel.running(config) as agent:
+        for failure in agent.catalog.failures:
+            print(failure)
+            status = 1
+        available = set(agent.database.tables)
+        for name in sorted(set(config.tables) - available - kernel.SHARED_SETTINGS):
+            print(f"[tables.{name}]: there is no such table here")
+            status = 1
+        for entry in entries:
+            query = entry.query
+            if not query.requires_tables <= available or query.if_missing_tables & available:
+                print(f"query {query.id}: waits for the tables it requires")
+                continue
+            try:
+                await agent.database.prepare(query.sql)
+            except QueryError as error:
+                print(f"query {query.id}: {error}")
+                status = 1
+        print(f"{len(available)} tables, {len(entries)} queries in local mode")
+    print("the configuration can be used" if status == 0 else "the configuration has errors")
+    return status
+
+
+async def tables(config: Config) -> int:
+    """Check every table on this host with the conformance kit; return 1 if one fails."""
+    from zeek_agent_core.testing import conformance  # noqa: PLC0415 - for -T only
+
+    status = 0
+    async with kernel.running(config) as agent:
+        for name, table in sorted(agent.database.tables.items()):
+            findings = await conformance.findings(table)
+            print(f"{name}: {'passed' if not findings else 'FAILED'}")
+            for finding in findings:
+                print(f"    {finding}")
+                status = 1
+    return status

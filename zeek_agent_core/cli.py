@@ -1,0 +1,170 @@
+"""The command line: arguments to settings, and what to do with them; exit statuses."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from zeek_agent_core import __version__
+from zeek_agent_core import config as settings
+from zeek_agent_core.config import Config
+from zeek_agent_core.errors import AgentError, ConfigError
+
+MODES = ("table", "line", "csv", "json", "jsonl", "markdown")
+OK, FAILED = 0, 1
+
+
+class Parser(argparse.ArgumentParser):
+    """Prints its help on standard error, and ends with status 1 on bad usage."""
+
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - always the same place
+        """Print the help."""
+        self._print_message(self.format_help(), sys.stderr)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end."""
+        self.print_usage(sys.stderr)
+        self.exit(FAILED, f"zeek-agent: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = Parser(prog="zeek-agent", description="Offer this host to Zeek, and to SQL.")
+    add = made.add_argument
+    add("-D", "--autodoc", action="store_true", help="print the schemas of all tables as JSON")
+    add("-L", "--log-level", metavar="LEVEL", help="least level that is logged (default: info)")
+    add("-M", "--use-mock-data", action="store_true", help="make all tables return made-up rows")
+    add("-T", "--test", action="store_true", help="check every table on this host")
+    add("-c", "--config", metavar="FILE", type=Path, help="configuration file")
+    add("--check-config", action="store_true", help="check the configuration and its queries")
+    add(
+        "-e",
+        "--execute",
+        metavar="SQL",
+        action="append",
+        default=[],
+        help="run a statement and print its result; may be repeated; - reads standard input",
+    )
+    add("--mode", choices=MODES, default="table", help="form of results of -e (default: table)")
+    add("--local", action="store_true", help="run queries without a Zeek and write the results")
+    add(
+        "--output",
+        choices=settings.OUTPUTS,
+        help="form of --local (default: pretty on a terminal, else json)",
+    )
+    add("--log-dir", metavar="DIR", help="directory for --local to write its logs to")
+    add(
+        "--interval",
+        metavar="SECONDS",
+        type=float,
+        help="interval of --local's own queries (default: 30)",
+    )
+    add("-v", "--version", action="store_true", help="print the version")
+    add(
+        "-z",
+        "--zeek",
+        metavar="HOST[:PORT]",
+        action="append",
+        default=[],
+        help="Zeek to join; may be repeated",
+    )
+    return made  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the agent as *arguments* say; return the exit status."""
+    options = parser().parse_args(arguments)
+    if options.version:
+        print(f"Zeek Agent v{__version__}", file=sys.stderr)
+        return OK
+    try:
+        return _run(options)
+    except AgentError as error:
+        print(f"zeek-agent: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return OK
+    except BrokenPipeError:
+        # Whoever read our output has gone; keep Python from failing again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = configured(options)
+    is_quiet = bool(options.execute) or options.autodoc or options.check_config or options.test
+    _set_up_logging(config, is_quiet=is_quiet, is_local=options.local)
+    if options.autodoc:
+        return _autodoc(config)
+    if options.check_config:
+        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
+
+        return asyncio.run(check.configuration(config))
+    if options.test:
+        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
+
+        return asyncio.run(check.tables(config))
+    if options.execute:
+        from zeek_agent_core import oneshot  # noqa: PLC0415 - one of several uses
+
+        return asyncio.run(
+            oneshot.run(config, options.execute, options.mode, is_mock=options.use_mock_data)
+        )
+    from zeek_agent_core import daemon  # noqa: PLC0415 - one of several uses
+
+    return asyncio.run(
+        daemon.run(
+            config,
+            is_local=options.local,
+            is_mock=options.use_mock_data,
+            reload=lambda: configured(options),
+        )
+    )
+
+
+def configured(
+    options: argparse.Namespace, environment: Mapping[str, str] = os.environ
+) -> Config:
+    """Return the settings of the file and *environment* with those of the command line on top."""
+    config = settings.load(options.config, environment)
+    log, local = config.log, config.local
+    if options.log_level is not None:
+        level = settings.LEVELS.get(options.log_level.lower())
+        if level is None:
+            known = ", ".join(settings.LEVELS)
+            raise ConfigError(f"unknown log level '{options.log_level}' (one of {known})")
+        log = replace(log, level=level)
+    if options.output is not None:
+        local = replace(local, output=options.output)
+    if options.log_dir is not None:
+        local = replace(local, log_dir=options.log_dir)
+    if options.interval is not None:
+        if options.interval <= 0:
+            raise ConfigError("--interval must be greater than 0")
+        local = replace(local, interval=options.interval)
+    zeek = replace(config.zeek, destination=(*config.zeek.destination, *options.zeek))
+    return replace(config, log=log, local=local, zeek=zeek)
+
+
+def _set_up_logging(config: Config, *, is_quiet: bool, is_local: bool) -> None:
+    from zeek_agent_core import logs  # noqa: PLC0415 - after the cheap answers
+
+    log = config.log
+    if (is_quiet or is_local) and log.type in (None, "stdout"):
+        log = replace(log, type="stderr")  # standard output is for results
+    logs.set_up(log, default_level="warning" if is_quiet else "info")
+
+
+def _autodoc(config: Config) -> int:
+    import json  # noqa: PLC0415 - one of several uses
+
+    from zeek_agent_core import autodoc, kernel, plugins  # noqa: PLC0415 - one of several uses
+    from zeek_agent_core.host import Host  # noqa: PLC0415 - one of several uses
+
+    catalog = plugins.find(Host(settings=config.tables), config.blocked)
+    print(json.dumps(autodoc.schemas(kernel.offered(catalog)), indent=4, sort_keys=True))
+    return OK

@@ -1,0 +1,139 @@
+"""The agent as a process that runs until it is told to end."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from zeek_agent_core import __version__, kernel, lock, logs
+from zeek_agent_core.config import Config, state_directory
+from zeek_agent_core.errors import AgentError
+from zeek_agent_core.host import platform
+from zeek_agent_core.kernel import Agent
+from zeek_agent_core.local.outputs import make_sink
+from zeek_agent_core.local.pack import INTERVAL, LocalQuery, default_pack, pack_from_settings
+from zeek_agent_core.local.rotate import Rotation
+from zeek_agent_core.local.runner import Runner
+from zeek_agent_core.local.sink import Sink
+
+log = logging.getLogger(__name__)
+
+Reload = Callable[[], Config]
+
+
+async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) -> int:
+    """Run an agent until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+    ended = asyncio.Event()
+    asked = asyncio.Event()
+    with ExitStack() as held:
+        held.enter_context(_signals(ended, asked))
+        if not is_local:
+            remedy = "end it, or set state-dir to another directory"
+            held.enter_context(lock.held(state_directory(config), "state directory", remedy))
+        async with kernel.running(config, is_mock=is_mock) as agent:
+            _announce(agent, is_mock=is_mock)
+            runner = None
+            if is_local:
+                sink = held.enter_context(_sink(agent))
+                runner = Runner(agent.scheduler, sink, ended.set)
+                await runner.update(pack(config))
+                agent.spawn(runner.keep_rotating(), "rotation")
+            agent.spawn(_keep_reloading(asked, reload, runner), "reload")
+            await ended.wait()
+            log.info("ending")
+    log.info("process terminated")
+    return 0
+
+
+@contextmanager
+def _signals(ended: asyncio.Event, asked: asyncio.Event) -> Iterator[None]:
+    """Set *ended* on SIGINT and SIGTERM, *asked* on SIGHUP."""
+    loop = asyncio.get_running_loop()
+    events = {signal.SIGINT: ended, signal.SIGTERM: ended}
+    if hasattr(signal, "SIGHUP"):
+        events[signal.SIGHUP] = asked
+    for number, event in events.items():
+        try:
+            loop.add_signal_handler(number, event.set)
+        except NotImplementedError:  # Windows; Ctrl-C arrives as KeyboardInterrupt
+            yield
+            return
+    try:
+        yield
+    finally:
+        for number in events:
+            loop.remove_signal_handler(number)
+
+
+def _announce(agent: Agent, *, is_mock: bool) -> None:
+    log.info("Zeek Agent v%s with %d tables", __version__, len(agent.database.tables))
+    if agent.config.path is not None:
+        log.info("configuration of %s", agent.config.path)
+    if not is_mock and hasattr(os, "geteuid") and os.geteuid() != 0:
+        log.warning("not running as root: information may be incomplete")
+    for destination in agent.config.zeek.destination:
+        log.error("cannot join Zeek at %s: this version has no connection to Zeek", destination)
+
+
+def pack(config: Config) -> tuple[LocalQuery, ...]:
+    """Return the queries of local mode: the default ones, and the configuration's own."""
+    seconds = config.local.interval
+    interval = INTERVAL if seconds is None else timedelta(seconds=seconds)
+    stock = default_pack(platform(), interval=interval) if config.local.default_pack else ()
+    return (*stock, *pack_from_settings(config.queries, beside=stock))
+
+
+@contextmanager
+def _sink(agent: Agent) -> Iterator[Sink]:
+    """Return where local mode writes, alone in its directory."""
+    local = agent.config.local
+    kind = local.output
+    if kind is None:
+        kind = "zeek" if local.log_dir else "pretty" if sys.stdout.isatty() else "json"
+    directory = Path(local.log_dir or ".") if local.log_dir or kind == "zeek" else None
+    with ExitStack() as held:
+        if directory is not None:
+            remedy = "give this one another --log-dir"
+            held.enter_context(lock.held(directory, "log directory", remedy))
+        rotation = Rotation(
+            max_bytes=local.rotate_bytes,
+            every=timedelta(seconds=local.rotate_seconds) if local.rotate_seconds else None,
+            keep=local.keep,
+        )
+        sink = make_sink(
+            kind,
+            hid=agent.host.agent.id,
+            host=socket.gethostname(),
+            directory=directory,
+            stream=sys.stdout,
+            rotation=rotation,
+        )
+        held.callback(sink.close)
+        yield sink
+
+
+async def _keep_reloading(asked: asyncio.Event, reload: Reload, runner: Runner | None) -> None:
+    """Read the configuration again whenever *asked* is set."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            config = reload()
+            entries = pack(config)
+            log_config = config.log
+            if runner is not None and log_config.type in (None, "stdout"):
+                log_config = replace(log_config, type="stderr")
+            logs.set_up(log_config)
+        except AgentError as error:
+            log.error("configuration not read again: %s", error)  # noqa: TRY400 - no trace
+            continue
+        if runner is not None:
+            await runner.update(entries)
+        log.info("configuration read again; plugins, limits and paths need a restart")

@@ -1,0 +1,188 @@
+"""The one module that knows all parts: opens them in order, connects them, closes them."""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from zeek_agent_core import config as settings
+from zeek_agent_core import identity, plugins
+from zeek_agent_core.config import Config
+from zeek_agent_core.events import Events, Spawn
+from zeek_agent_core.host import AgentFacts, Host
+from zeek_agent_core.plugins import Catalog
+from zeek_agent_core.schedule.scheduler import Installed, Positions, Scheduler
+from zeek_agent_core.schedule.timetable import phase
+from zeek_agent_core.sql.database import Database, Rows
+from zeek_agent_core.table import Evented, Table
+from zeek_agent_core.values import Row
+
+log = logging.getLogger(__name__)
+
+SHARED_SETTINGS = frozenset({"files"})
+"""Sections of `[tables]` that several tables read."""
+
+
+@dataclass(slots=True)
+class Agent:
+    """An agent whose parts are open and connected."""
+
+    config: Config
+    host: Host
+    catalog: Catalog
+    database: Database
+    events: Events
+    scheduler: Scheduler
+    spawn: Spawn
+    """Starts a named task that ends with the agent."""
+
+
+class Tasks:
+    """All tasks of an agent; each may fail alone, all end with the agent.
+
+    Not a `TaskGroup`, which wraps what goes wrong in its body, and gives up
+    all tasks when one fails.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a named task."""
+        task = asyncio.get_running_loop().create_task(self._guarded(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    @staticmethod
+    async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
+        """Leave the trace of a failure in the log."""
+        try:
+            await work
+        except Exception:
+            log.exception("task %s failed", name)
+
+    async def aclose(self) -> None:
+        """Cancel all tasks and wait for their ends."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Agent]:
+    """Open an agent; all its parts close, in reverse order, when the context ends."""
+    host = Host(settings=config.tables, agent=facts(config))
+    catalog = plugins.find(host, config.blocked)
+    tables = offered(catalog, is_mock=is_mock)
+    evented = [table for table in tables if isinstance(table, Evented)]
+    async with AsyncExitStack() as parts:
+        tasks = Tasks()
+        events = Events(evented, tasks.spawn)
+        database = await parts.enter_async_context(
+            Database(tables, limits=config.limits, events=events.rows)
+        )
+        parts.push_async_callback(tasks.aclose)
+        scheduler = Scheduler(
+            execute=_executor(database),
+            prepare=_preparer(database),
+            events=events,
+            spawn=tasks.spawn,
+            tables=database.tables.keys(),
+            phase=phase(host.agent.id),
+        )
+        parts.callback(scheduler.close)
+        host.agent.tables = lambda: table_rows(catalog, database, events)
+        host.agent.queries = lambda: query_rows(scheduler.installed.values())
+        host.agent.declared = lambda: list(database.tables.values())
+        tasks.spawn(scheduler.run(), "scheduler")
+        gc.freeze()  # what is loaded now stays; no need to look at it again and again
+        yield Agent(config, host, catalog, database, events, scheduler, tasks.spawn)
+
+
+def facts(config: Config) -> AgentFacts:
+    """Return who the agent is, with an id from the configuration or the state directory."""
+    agent_id = config.agent_id or identity.agent_id(settings.state_directory(config))
+    return AgentFacts(id=agent_id, instance=identity.new_instance_id(), started=time.time())
+
+
+def offered(catalog: Catalog, *, is_mock: bool = False) -> list[Table]:
+    """Return the tables of *catalog*, in mock mode all but `zeek_agent` replaced."""
+    tables = [entry.table for entry in catalog.tables.values()]
+    if not is_mock:
+        return tables
+    from zeek_agent_core.mock import mock  # noqa: PLC0415 - for tests only
+
+    return [table if table.name == "zeek_agent" else mock(table) for table in tables]
+
+
+def _executor(database: Database) -> Any:
+    async def execute(sql: str, positions: Positions) -> Rows:
+        return await database.execute(sql, positions=positions)
+
+    return execute
+
+
+def _preparer(database: Database) -> Any:
+    async def prepare(sql: str) -> frozenset[str]:
+        return (await database.prepare(sql)).tables
+
+    return prepare
+
+
+def table_rows(catalog: Catalog, database: Database, events: Events) -> Iterator[Row]:
+    """Yield the rows of `zeek_agent_tables`; safe in the database's thread."""
+    for name, table in sorted(database.tables.items()):
+        entry = catalog.tables.get(name)
+        stats = database.stats[name]
+        row: dict[str, Any] = {
+            "name": name,
+            "kind": "evented" if isinstance(table, Evented) else "snapshot",
+            "summary": table.summary(),
+            "source": table.source,
+            "runs": stats.runs,
+            "rows": stats.rows,
+            "duration": stats.duration,
+            "errors": stats.errors,
+            "last_error": stats.error,
+            "warnings": table.warnings,
+            "last_warning": table.last_warning,
+        }
+        if entry is not None:
+            provider = entry.provider
+            row["plugin"], row["version"] = provider.plugin, provider.version
+            row["provider"] = provider.distribution
+        collector = events.collectors.get(name)
+        if collector is not None:
+            row["buffered"], row["dropped"] = len(collector.buffer), collector.buffer.dropped
+            row["queries"] = collector.users
+            row["last_error"] = collector.error or stats.error
+        yield row
+
+
+def query_rows(installed: Iterable[Installed]) -> Iterator[Row]:
+    """Yield the rows of `zeek_agent_queries`; safe in the database's thread."""
+    for entry in list(installed):
+        query = entry.query
+        is_active = "running" if entry.is_running else "scheduled"
+        yield {
+            "id": query.id,
+            "asker": query.asker,
+            "sql": query.sql,
+            "subscription": query.subscription,
+            "interval": query.interval,
+            "tables": entry.tables,
+            "state": "waiting" if entry.is_waiting else is_active,
+            "runs": entry.runs,
+            "rows": entry.rows,
+            "errors": entry.errors,
+            "last_error": entry.last_error,
+            "overruns": entry.overruns,
+            "cpu": entry.cpu,
+        }
