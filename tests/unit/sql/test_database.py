@@ -65,15 +65,17 @@ async def test_events_come_after_a_position():
     """An evented table is asked for what came after the position of the query."""
     asked = []
 
-    def events(name, after):
-        asked.append((name, after))
+    def events(name, after, upto):
+        asked.append((name, after, upto))
         return iter([{"number": after + 1}])
 
     async with Database([Beats(Host())], events=events) as db:
-        result = await db.execute("SELECT number FROM beats_events", positions={"beats_events": 41})
+        result = await db.execute(
+            "SELECT number FROM beats_events", positions={"beats_events": (41, 50)}
+        )
         await db.execute("SELECT number FROM beats_events")
     assert result.rows == [(42,)]
-    assert asked == [("beats_events", 41), ("beats_events", 0)]
+    assert asked == [("beats_events", 41, 50), ("beats_events", 0, None)]
 
 
 async def test_prepare_does_not_run():
