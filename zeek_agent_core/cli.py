@@ -146,8 +146,8 @@ def configured(options: argparse.Namespace, environment: Mapping[str, str] = os.
     if options.log_level is not None:
         level = settings.LEVELS.get(options.log_level.lower())
         if level is None:
-            known = ", ".join(settings.LEVELS)
-            raise ConfigError(f"unknown log level '{options.log_level}' (one of {known})")
+            hint = settings.nearest(options.log_level, settings.LEVELS)
+            raise ConfigError(f"unknown log level '{options.log_level}'{hint}")
         log = replace(log, level=level)
     if options.output is not None:
         local = replace(local, output=options.output)

@@ -1,6 +1,5 @@
 """Tests of the agent's ids and of its version as a number."""
 
-import os
 import re
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         identity.write_private(path, "new \ud800")
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["uuid"]
+    assert [found.name for found in tmp_path.iterdir()] == ["uuid"]
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_full_journal(journal):
 
 def test_no_journal(tmp_path):
     """Without a journal the start fails with the reason."""
-    with pytest.raises(ConfigError, match="type is 'journal', but .* does not answer: No such"):
+    with pytest.raises(ConfigError, match=r"type is 'journal', but .* does not answer: No such"):
         logs.JournalHandler(str(tmp_path / "none"))
 
 

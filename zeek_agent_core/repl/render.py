@@ -107,8 +107,9 @@ def csv_text(columns: Columns, rows: Rows) -> Iterator[str]:
 
 def _csv_line(values: Sequence[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(values)
-    return buffer.getvalue()
+    # Both letters must be in the terminator, or the writer leaves them unquoted in a field.
+    csv.writer(buffer, lineterminator="\r\n").writerow(values)
+    return buffer.getvalue().removesuffix("\r\n")
 
 
 def json_text(columns: Columns, rows: Rows) -> Iterator[str]:
