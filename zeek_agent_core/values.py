@@ -219,8 +219,8 @@ _STORAGE: Mapping[type_of, Type] = {
 
 def iso_time(microseconds: int) -> str:
     """Return microseconds since the epoch as RFC 3339 text in UTC, exact to the µs."""
-    moment = EPOCH + timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = EPOCH.replace(tzinfo=None) + timedelta(microseconds=microseconds)
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def seconds_text(nanoseconds: int) -> str:

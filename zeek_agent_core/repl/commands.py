@@ -70,7 +70,8 @@ async def run(console: Console, text: str) -> None:
     if argument and not known.argument:
         raise StatementError(f"{name} takes no argument")
     if not argument and known.argument and not known.argument.startswith("["):
-        raise StatementError(f"write {known.usage}")
+        problem = "cannot parse table name; " if known.argument == "TABLE" else ""
+        raise StatementError(f"{problem}write {known.usage}")
     await known.function(console, argument)
 
 

@@ -24,7 +24,7 @@ from zeek_agent_core.repl.cells import (
     painted,
     width,
 )
-from zeek_agent_core.values import SqlValue, Type, to_json, to_text
+from zeek_agent_core.values import to_json, to_text
 
 __all__ = ["MODES", "NULL_TEXT", "NUMBERS", "Grid", "Style", "cell", "kind", "one_line", "width"]
 
@@ -158,35 +158,19 @@ def _head(text: str) -> str:
 
 def csv_text(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[str]:
     """Yield RFC 4180 records; NULL is an empty field, exact times are kept."""
-    yield csv_lines([[column.name for column in columns]])
-    convert = csv_values(columns, style)
-    for row in rows:
-        yield csv_lines([convert(row)])
-
-
-def csv_lines(records: Iterable[Sequence[Any]]) -> str:
-    """Return *records* as CSV, without the end of the last line."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(records)
-    return buffer.getvalue()[:-1]
-
-
-def csv_values(columns: Columns, style: Style = PLAIN) -> Callable[[ResultRow], Sequence[Any]]:
-    """Return what makes a row ready for `csv`, which knows text and numbers."""
-    if style.null is None and all(column.type in _SIMPLE for column in columns):
-        return tuple
     null = style.null or ""
-
-    def convert(row: ResultRow) -> list[Any]:
-        return [
-            null if v is None else v if v.__class__ is str else to_text(kind(c, v), v)
-            for c, v in zip(columns, row, strict=True)
-        ]
-
-    return convert
+    yield _csv_line([column.name for column in columns])
+    for row in rows:
+        yield _csv_line(
+            [null if v is None else to_text(kind(c, v), v) for c, v in zip(columns, row, strict=True)]
+        )
 
 
-_SIMPLE = frozenset({Type.TEXT, Type.ENUM, Type.ADDRESS, Type.COUNT, Type.INT})
+def _csv_line(values: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    # Both letters must be in the terminator, or the writer leaves them unquoted in a field.
+    csv.writer(buffer, lineterminator="\r\n").writerow(values)
+    return buffer.getvalue().removesuffix("\r\n")
 
 
 def json_text(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[str]:
@@ -200,30 +184,22 @@ def json_text(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[st
 
 def jsonl_text(columns: Columns, rows: Rows, _: Style = PLAIN) -> Iterator[str]:
     """Yield one JSON object for each row; equal column names get a number."""
-    names = _unique([column.name for column in columns])
-    encode = json.JSONEncoder(ensure_ascii=False).encode
-    if all(column.type in _SIMPLE for column in columns):
-        for row in rows:
-            yield encode(dict(zip(names, row, strict=True)))
-        return
+    names = unique([column.name for column in columns])
     for row in rows:
         values = {
-            name: _json_value(column, value)
+            name: _json_value(to_json(kind(column, value), value))
             for name, column, value in zip(names, columns, row, strict=True)
         }
-        yield encode(values)
+        yield json.dumps(values, ensure_ascii=False)
 
 
-def _json_value(column: ResultColumn, value: SqlValue) -> Any:
-    """Return *value* as JSON has it; the infinities, which it has not, as text."""
-    if value is None or value.__class__ is str and column.type is None:
-        return value
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return to_json(kind(column, value), value)
+def _json_value(value: Any) -> Any:
+    """Return *value*; the infinities, which JSON has not, as text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
+    """Return *names* with a number at those that were there before."""
     seen: dict[str, int] = {}
     unique = []
     for name in names:
