@@ -105,8 +105,9 @@ def csv_text(columns: Columns, rows: Rows) -> Iterator[str]:
 
 def _csv_line(values: Sequence[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(values)
-    return buffer.getvalue()
+    # Before Python 3.13 only the letters of the terminator had a field quoted.
+    csv.writer(buffer, lineterminator="\r\n").writerow(values)
+    return buffer.getvalue()[:-2]
 
 
 def json_text(columns: Columns, rows: Rows) -> Iterator[str]:
@@ -120,7 +121,7 @@ def json_text(columns: Columns, rows: Rows) -> Iterator[str]:
 
 def jsonl_text(columns: Columns, rows: Rows) -> Iterator[str]:
     """Yield one JSON object for each row; equal column names get a number."""
-    names = _unique([column.name for column in columns])
+    names = unique([column.name for column in columns])
     for row in rows:
         values = {
             name: to_json(kind(column, value), value)
@@ -129,7 +130,8 @@ def jsonl_text(columns: Columns, rows: Rows) -> Iterator[str]:
         yield json.dumps(values, ensure_ascii=False)
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
+    """Return *names* with a number at those that were there before."""
     seen: dict[str, int] = {}
     unique = []
     for name in names:
