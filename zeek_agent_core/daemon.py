@@ -7,14 +7,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from zeek_agent_core import __version__, kernel, lock, logs
-from zeek_agent_core.config import Config, state_directory
-from zeek_agent_core.errors import AgentError
+from zeek_agent_core.config import Config, socket_path, state_directory
+from zeek_agent_core.errors import AgentError, RemoteError
 from zeek_agent_core.host import platform
 from zeek_agent_core.kernel import Agent
 from zeek_agent_core.local.outputs import make_sink
@@ -22,23 +22,30 @@ from zeek_agent_core.local.pack import INTERVAL, LocalQuery, default_pack, pack_
 from zeek_agent_core.local.rotate import Rotation
 from zeek_agent_core.local.runner import Runner
 from zeek_agent_core.local.sink import Sink
+from zeek_agent_core.remote.server import serving
+from zeek_agent_core.repl import shell
+from zeek_agent_core.repl.local import LocalBackend
 
 log = logging.getLogger(__name__)
 
 Reload = Callable[[], Config]
 
 
-async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) -> int:
-    """Run an agent until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+async def run(
+    config: Config, *, is_local: bool, is_interactive: bool, is_mock: bool, reload: Reload
+) -> int:
+    """Run an agent until a signal or its console ends it; SIGHUP reads the configuration again."""
+    status = 0
     ended = asyncio.Event()
     asked = asyncio.Event()
     with ExitStack() as held:
         held.enter_context(_signals(ended, asked))
         if not is_local:
-            remedy = "end it, or set state-dir to another directory"
+            remedy = "end it, ask it with -r, or set state-dir to another directory"
             held.enter_context(lock.held(state_directory(config), "state directory", remedy))
-        async with kernel.running(config, is_mock=is_mock) as agent:
+        async with kernel.running(config, is_mock=is_mock) as agent, AsyncExitStack() as served:
             _announce(agent, is_mock=is_mock)
+            await _serve_consoles(served, agent, ended)
             runner = None
             if is_local:
                 sink = held.enter_context(_sink(agent))
@@ -46,10 +53,14 @@ async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) 
                 await runner.update(pack(config))
                 agent.spawn(runner.keep_rotating(), "rotation")
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
-            await ended.wait()
+            if is_interactive:
+                backend = LocalBackend(agent, ended.set, ended)
+                status = await shell.run(backend, state_directory=state_directory(config))
+            else:
+                await ended.wait()
             log.info("ending")
     log.info("process terminated")
-    return 0
+    return status
 
 
 @contextmanager
@@ -70,6 +81,18 @@ def _signals(ended: asyncio.Event, asked: asyncio.Event) -> Iterator[None]:
     finally:
         for number in events:
             loop.remove_signal_handler(number)
+
+
+async def _serve_consoles(served: AsyncExitStack, agent: Agent, ended: asyncio.Event) -> None:
+    """Open the console socket as long as *served*; the agent can do without."""
+    backend = LocalBackend(agent, ended.set, ended)
+    path = socket_path(agent.config)
+    try:
+        await served.enter_async_context(serving(backend, path, agent.spawn))
+    except RemoteError as error:
+        log.warning("no consoles for this agent: %s", error)
+    else:
+        log.info("consoles connect to %s", path)
 
 
 def _announce(agent: Agent, *, is_mock: bool) -> None:

@@ -24,7 +24,7 @@ STATUS = {
     "Tables with errors or warnings": "SELECT name, errors, last_error, warnings, last_warning "
     "FROM zeek_agent_tables WHERE errors > 0 OR warnings > 0 ORDER BY name",
 }
-CONNECTIONS = "zeek_agent_connections"
+CONNECTIONS = "SELECT * FROM zeek_agent_connections"
 
 
 @command(".tables")
@@ -73,14 +73,16 @@ async def _explain(console: Console, argument: str) -> None:
 async def _status(console: Console, _: str) -> None:
     """Show the agent, its connections and active queries, fill and losses of event buffers."""
     parts = dict(STATUS)
-    if CONNECTIONS in (await console.known()).tables:
-        parts["Connections"] = f"SELECT * FROM {CONNECTIONS}"
+    if "zeek_agent_connections" in (await console.known()).tables:
+        parts["Connections"] = CONNECTIONS
     for title, sql in parts.items():
         async with console.backend.query(sql) as stream:
             columns = stream.columns
             found = [row async for batch in stream for row in batch]
         if console.settings.mode in ("auto", "table", "line", "markdown"):
-            await console.show_lines([f"{title}: {len(found) or 'none'}" if len(found) != 1 else title])
+            await console.show_lines(
+                [f"{title}: {len(found) or 'none'}" if len(found) != 1 else title]
+            )
         if found:
             await console.show(columns, found)
 

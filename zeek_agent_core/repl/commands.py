@@ -24,6 +24,8 @@ class Command(NamedTuple):
     argument: str
     summary: str
     function: Function
+    is_for_talk: bool
+    """Whether it makes sense only where statements are read one after the other."""
 
     @property
     def usage(self) -> str:
@@ -34,12 +36,14 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {}
 
 
-def command(name: str, argument: str = "") -> Callable[[Function], Function]:
+def command(
+    name: str, argument: str = "", *, is_for_talk: bool = False
+) -> Callable[[Function], Function]:
     """Declare a command; its docstring's first line is its help."""
 
     def declare(function: Function) -> Function:
         summary = (function.__doc__ or "").partition("\n")[0]
-        COMMANDS[name] = Command(name, argument, summary, function)
+        COMMANDS[name] = Command(name, argument, summary, function, is_for_talk)
         return function
 
     return declare
@@ -58,7 +62,7 @@ async def execute(console: Console, text: str) -> None:
 async def _execute(console: Console, text: str) -> None:
     if text.lstrip().startswith("."):
         await run(console, text)
-    elif text.strip():
+    else:
         await console.query(text)
 
 
@@ -66,7 +70,7 @@ async def run(console: Console, text: str) -> None:
     """Run the command *text*; raise `StatementError` if there is none of its name."""
     name, *rest = text.strip().rstrip(";").split(None, 1) or [""]
     argument = rest[0].strip() if rest else ""
-    known = find(name)
+    known = find(name, is_talk=console.is_talk)
     if argument and not known.argument:
         raise StatementError(f"{name} takes no argument")
     if not argument and known.argument and not known.argument.startswith("["):
@@ -75,10 +79,10 @@ async def run(console: Console, text: str) -> None:
     await known.function(console, argument)
 
 
-def find(name: str) -> Command:
+def find(name: str, *, is_talk: bool = True) -> Command:
     """Return the command *name*; raise `StatementError` with the nearest if there is none."""
     known = COMMANDS.get(name)
-    if known is None:
+    if known is None or (known.is_for_talk and not is_talk):
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else "; .help lists all"
         raise StatementError(f"unknown command: {name}{hint}")

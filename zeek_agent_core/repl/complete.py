@@ -4,22 +4,31 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from zeek_agent_core.repl.lexer import Kind, Token, is_open, significant, statements, tokens, unquoted
+from zeek_agent_core.repl.lexer import (
+    Kind,
+    Token,
+    is_open,
+    significant,
+    statements,
+    tokens,
+    unquoted,
+)
 from zeek_agent_core.repl.schema import KnownColumn, KnownTable, Schema
 from zeek_agent_core.repl.words import FUNCTIONS, KEYWORDS, RESERVED
 
 Files = Callable[[str], Iterable[str]]
 """Given the beginning of a path, the paths that begin so; a directory's ends with `/`."""
 
-Arguments = Mapping[str, Sequence[str]]
-"""Each dot command with the words of its declared argument, for example `SECONDS`, `SQL`."""
+Commands = Mapping[str, tuple[str, str]]
+"""Each dot command with its declared argument, for example `SECONDS SQL`, and its summary."""
 
 PATH_PARAMETER = re.compile(r"path|pattern|file|dir|glob")
 
-_QUOTES = frozenset("\"`[")
+_QUOTES = frozenset('"`[')
 _TABLE_FOLLOWS = frozenset({"from", "join"})
-_CLAUSE_ENDS = frozenset(
-    "where group order having limit on using union except intersect window select set".split()
+_LISTS = _TABLE_FOLLOWS | frozenset(
+    ["select", "where", "group", "order", "having", "limit", "on", "using", "window"]
+    + ["union", "except", "intersect"]
 )
 _BEGINNINGS = ("SELECT", "WITH", "VALUES", "EXPLAIN")
 _FOLLOWING = ("AS", "FROM", "WHERE", "JOIN", "GROUP", "ORDER", "LIMIT", "AND", "OR")
@@ -49,8 +58,7 @@ def candidates(
     schema: Schema,
     *,
     after: str = "",
-    commands: Arguments | None = None,
-    descriptions: Mapping[str, str] | None = None,
+    commands: Commands | None = None,
     files: Files = lambda _: (),
 ) -> list[Candidate]:
     """Return the candidates for the word that ends at the cursor.
@@ -59,26 +67,21 @@ def candidates(
     begins with that word, whatever its case.
     """
     if before.lstrip().startswith("."):
-        return list(_command(before.lstrip(), after, schema, commands or {}, descriptions or {}, files))
+        return list(_command(before.lstrip(), after, schema, commands or {}, files))
     return list(_sql(before, after, schema, files))
 
 
 def _command(
-    before: str,
-    after: str,
-    schema: Schema,
-    commands: Arguments,
-    descriptions: Mapping[str, str],
-    files: Files,
+    before: str, after: str, schema: Schema, commands: Commands, files: Files
 ) -> Iterator[Candidate]:
     """Complete a dot command, or what its declaration says its argument is."""
     name, space, argument = before.partition(" ")
     if not space:
         for known in sorted(commands):
             if known.startswith(name):
-                yield Candidate(known, -len(name), "command", descriptions.get(known, ""))
+                yield Candidate(known, -len(name), "command", commands[known][1])
         return
-    kinds = commands.get(name, ())
+    kinds = commands.get(name, ("", ""))[0].split()
     words = argument.split(" ")
     for place, kind in enumerate(kinds):
         if kind == "SQL":
@@ -96,7 +99,7 @@ def _command(
 
 
 def _argument(
-    kind: str, word: str, schema: Schema, commands: Arguments, files: Files
+    kind: str, word: str, schema: Schema, commands: Commands, files: Files
 ) -> Iterator[Candidate]:
     size = -len(word)
     bare = kind.strip("[]")
@@ -112,7 +115,9 @@ def _argument(
         yield from (Candidate(c, size, "command") for c in sorted(commands) if c.startswith(word))
     elif "|" in bare:
         yield from (
-            Candidate(choice, size, "value") for choice in bare.split("|") if choice.startswith(word)
+            Candidate(choice, size, "value")
+            for choice in bare.split("|")
+            if choice.startswith(word)
         )
 
 
@@ -169,9 +174,7 @@ def _tables(text: str, word: str, schema: Schema) -> Iterator[Candidate]:
             yield Candidate(_quoted(table.name, word), -len(word), "table", table.summary)
     for name in common_tables(text):
         if _begins(name, word) and name != unquoted_word(word):
-            yield Candidate(
-                _quoted(name, word), -len(word), "table", "common table expression"
-            )
+            yield Candidate(_quoted(name, word), -len(word), "table", "common table expression")
     yield from _words(word, ("SELECT",) if not word else ())
 
 
@@ -209,7 +212,9 @@ def _any_column(word: str, schema: Schema) -> Iterator[Candidate]:
                 owners.setdefault(column.name, []).append(table.name)
     for name, tables in sorted(owners.items()):
         more = ", ..." if len(tables) > 3 else ""  # noqa: PLR2004 - as many as fit
-        yield Candidate(_quoted(name, word), -len(word), "column", f"of {', '.join(tables[:3])}{more}")
+        yield Candidate(
+            _quoted(name, word), -len(word), "column", f"of {', '.join(tables[:3])}{more}"
+        )
 
 
 def _columns(columns: Iterable[KnownColumn], word: str, owner: str = "") -> Iterator[Candidate]:
@@ -251,19 +256,19 @@ def _wants_table(known: Sequence[Token]) -> bool:
         return False
     if known[-1].word in _TABLE_FOLLOWS and known[-1].kind is Kind.KEYWORD:
         return True
-    if known[-1].text != ",":
-        return False
+    return known[-1].text == "," and _clause(known) in _TABLE_FOLLOWS
+
+
+def _clause(known: Sequence[Token]) -> str:
+    """Return the keyword whose list, outside of parentheses, *known* ends in; else nothing."""
     depth = 0
     for token in reversed(known):
         depth += (token.text == ")") - (token.text == "(")
         if depth < 0:
-            return False
-        if depth == 0 and token.kind is Kind.KEYWORD:
-            if token.word in _TABLE_FOLLOWS:
-                return True
-            if token.word in _CLAUSE_ENDS:
-                return False
-    return False
+            break
+        if depth == 0 and token.kind is Kind.KEYWORD and token.word in _LISTS:
+            return token.word
+    return ""
 
 
 def named_tables(text: str) -> list[Source]:

@@ -9,9 +9,10 @@ from typing import TextIO
 
 from zeek_agent_core.errors import OutputError
 from zeek_agent_core.query import ResultColumn, ResultRow
-from zeek_agent_core.repl import render, schema, streaming
+from zeek_agent_core.repl import render, schema
 from zeek_agent_core.repl.backend import Backend, Stream
 from zeek_agent_core.repl.cells import DIM, Style, painted
+from zeek_agent_core.repl.export import EXPORTERS, Exporter
 from zeek_agent_core.repl.progress import Progress
 from zeek_agent_core.repl.schema import Schema
 from zeek_agent_core.repl.screen import Screen, open_file, write, write_lines
@@ -50,6 +51,9 @@ class Console:
     screen: Screen
     settings: Settings = field(default_factory=Settings)
     is_interactive: bool = False
+    """Whether a user sits at a terminal."""
+    is_talk: bool = True
+    """Whether more statements are read until somebody leaves."""
     history: Callable[[], Sequence[str]] = tuple
     schema: Schema = field(default_factory=Schema)
     file: File | None = None
@@ -77,33 +81,25 @@ class Console:
     async def query(self, sql: str) -> None:
         """Run one statement and show its rows."""
         began = perf_counter()
-        is_shown_whole = self.settings.mode not in streaming.MODES or self._is_paged
+        exporter = EXPORTERS.get(self.settings.mode)
+        if self._is_paged or self.settings.null is not None:
+            exporter = None
         columns: tuple[ResultColumn, ...] = ()
         rows: list[ResultRow] = []
         with Progress(self.screen) as progress:
             async with self.backend.query(sql) as stream:
                 columns = stream.columns
-                if not is_shown_whole:
+                if exporter is not None:
                     async with self.results() as output:
-                        await self._stream(stream, output, progress)
+                        await _export(exporter(columns), stream, output, progress)
                 else:
                     async for batch in stream:
                         rows += batch
                         progress.rows = len(rows)
         seconds = perf_counter() - began
-        if is_shown_whole:
+        if exporter is None:
             await self.show(columns, rows)
         self.tell_time(progress.rows, seconds)
-
-    async def _stream(self, stream: Stream, output: TextIO, progress: Progress) -> None:
-        """Write the rows as they come."""
-        pieces = streaming.Streaming(self.settings.mode, stream.columns, self.style())
-        write(output, pieces.begin())
-        async for batch in stream:
-            progress.rows += len(batch)
-            write(output, pieces.batch(batch))
-        write(output, pieces.end())
-        output.flush()
 
     @property
     def _is_paged(self) -> bool:
@@ -169,3 +165,13 @@ class Console:
         """Write a word to the user, apart from the results."""
         shown = painted(text, DIM) if self.screen.has_colours else text
         self.screen.write(f"{shown}\n")
+
+
+async def _export(made: Exporter, stream: Stream, output: TextIO, progress: Progress) -> None:
+    """Write the rows as they come."""
+    write(output, made.begin())
+    async for batch in stream:
+        progress.rows += len(batch)
+        write(output, made.rows(batch))
+    write(output, made.end())
+    output.flush()

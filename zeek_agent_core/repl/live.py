@@ -134,7 +134,7 @@ async def _watch_in_place(console: Console, seconds: float, sql: str) -> None:
                 began = perf_counter()
                 columns, rows = await _collected(console, sql)
                 took = perf_counter() - began
-                marks = set() if old is None else changed_cells(old, rows)
+                marks: set[tuple[int, int]] = set() if old is None else changed_cells(old, rows)
                 old = rows
                 head = f"every {seconds:g} s, {len(rows):,} rows, {took * 1000:.1f} ms: {sql}"
                 until = began + seconds

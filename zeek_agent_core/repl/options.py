@@ -67,7 +67,9 @@ async def _width(console: Console, argument: str) -> None:
     try:
         widths = tuple(int(word) for word in argument.replace(",", " ").split())
     except ValueError:
-        raise StatementError(f"'{argument}' are not numbers; write for example .width 20 0 8") from None
+        raise StatementError(
+            f"'{argument}' are not numbers; write for example .width 20 0 8"
+        ) from None
     if any(width < 0 for width in widths):
         raise StatementError("a width cannot be negative")
     console.settings.widths = widths
@@ -105,7 +107,7 @@ async def _read(console: Console, argument: str) -> None:
     console.queued.extendleft(reversed(read_file(argument)))
 
 
-@command(".history", "[COUNT]")
+@command(".history", "[COUNT]", is_for_talk=True)
 async def _history(console: Console, argument: str) -> None:
     """List what was typed, the latest last."""
     if argument and not argument.isdecimal():
@@ -116,13 +118,13 @@ async def _history(console: Console, argument: str) -> None:
     await console.show(texts("Number", "Statement"), [(str(n), text) for n, text in shown])
 
 
-@command(".quit")
+@command(".quit", is_for_talk=True)
 async def _quit(console: Console, _: str) -> None:
     """Leave the console."""
     console.is_leaving = True
 
 
-@command(".exit")
+@command(".exit", is_for_talk=True)
 async def _exit(console: Console, _: str) -> None:
     """Leave the console."""
     console.is_leaving = True

@@ -48,14 +48,17 @@ def _run(words: list[str], lines: Iterator[str], environment: Mapping[str, str])
     if "SUDO_UID" in environment:
         secured["LESSSECURE"] = "1"
     # The user's own choice of a program, split into words; no shell is involved.
-    with suppress(OSError), subprocess.Popen(  # noqa: S603
-        words,
-        stdin=subprocess.PIPE,
-        env=secured,
-        text=True,
-        encoding="utf-8",
-        errors="backslashreplace",
-    ) as process:
+    with (
+        suppress(OSError),
+        subprocess.Popen(  # noqa: S603
+            words,
+            stdin=subprocess.PIPE,
+            env=secured,
+            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as process,
+    ):
         stdin = process.stdin
         if stdin is not None:
             with suppress(BrokenPipeError):  # who has seen enough does not read the rest

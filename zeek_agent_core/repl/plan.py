@@ -23,7 +23,10 @@ _WORDS = (
     (re.compile(r"(UNION|UNION ALL|EXCEPT|INTERSECT)( USING TEMP B-TREE)?"), r"then \1"),
     (re.compile(r"SCAN CONSTANT ROW"), "make a single row"),
     (re.compile(r"SCAN (\d+) CONSTANT ROWS"), r"make \1 rows"),
-    (re.compile(r"SEARCH (\S+) USING AUTOMATIC.*INDEX \((.*)\).*"), r"look up \1 by \2, in an index made for this query"),
+    (
+        re.compile(r"SEARCH (\S+) USING AUTOMATIC.*INDEX \((.*)\).*"),
+        r"look up \1 by \2, in an index made for this query",
+    ),
     (re.compile(r"SCAN (\S+)"), r"read all of \1"),
 )  # fmt: skip
 
@@ -77,7 +80,9 @@ def _scan(
     columns = ", ".join(column for column in shown if not column.startswith("_"))
     lines = [head, f"    columns it is asked for: {columns or 'none, only how many rows'}"]
     told = {table.columns[int(str(term[0]))].name for term in terms}
-    possible = [f"{c.name} ({c.pushdown})" for c in table.columns if c.pushdown and c.name not in told]
+    possible = [
+        f"{c.name} ({c.pushdown})" for c in table.columns if c.pushdown and c.name not in told
+    ]
     if possible:
         lines.append(f"    conditions that would save it work: {', '.join(possible)}")
     return lines

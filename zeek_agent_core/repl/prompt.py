@@ -134,8 +134,7 @@ class SqlCompleter(Completer):
     def __init__(self, schema: Callable[[], Schema]) -> None:
         """Complete by the tables that *schema* returns."""
         self._schema = schema
-        self._arguments = {c.name: tuple(c.argument.split()) for c in COMMANDS.values()}
-        self._summaries = {c.name: c.summary for c in COMMANDS.values()}
+        self._commands = {c.name: (c.argument, c.summary) for c in COMMANDS.values()}
 
     def get_completions(self, document: Document, _event: CompleteEvent) -> Iterable[Completion]:
         """Return the candidates for the word before the cursor."""
@@ -143,8 +142,7 @@ class SqlCompleter(Completer):
             document.text_before_cursor,
             self._schema(),
             after=document.text_after_cursor,
-            commands=self._arguments,
-            descriptions=self._summaries,
+            commands=self._commands,
             files=beginning_with,
         )
         for candidate in found[:SHOWN]:
@@ -189,7 +187,7 @@ class LogsAbove:
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
                 handler.setStream(self._proxy)
-        sys.stderr = self._proxy  # type: ignore[assignment]
+        sys.stderr = self._proxy
 
     def __exit__(self, *_: object) -> None:
         """Write to the terminal directly again."""

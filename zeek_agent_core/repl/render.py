@@ -162,7 +162,10 @@ def csv_text(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[str
     yield _csv_line([column.name for column in columns])
     for row in rows:
         yield _csv_line(
-            [null if v is None else to_text(kind(c, v), v) for c, v in zip(columns, row, strict=True)]
+            [
+                null if v is None else to_text(kind(c, v), v)
+                for c, v in zip(columns, row, strict=True)
+            ]
         )
 
 

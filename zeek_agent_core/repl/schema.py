@@ -58,8 +58,8 @@ class Schema:
 async def load(backend: Backend) -> Schema:
     """Return the tables of the agent behind *backend*."""
     columns: dict[str, list[KnownColumn]] = defaultdict(list)
-    for table, *described in await rows(backend, COLUMNS):
-        columns[str(table)].append(_column(*described))
+    for row in await rows(backend, COLUMNS):
+        columns[str(row[0])].append(_column(row))
     tables = {
         str(name): KnownTable(str(name), str(summary or ""), tuple(columns[str(name)]))
         for name, summary in await rows(backend, TABLES)
@@ -76,14 +76,8 @@ async def rows(backend: Backend, sql: str) -> list[ResultRow]:
     return found
 
 
-def _column(
-    name: object,
-    kind: object,
-    is_parameter: object,
-    default: object,
-    pushdown: object,
-    description: object,
-) -> KnownColumn:
+def _column(row: ResultRow) -> KnownColumn:
+    _, name, kind, is_parameter, default, pushdown, description = row
     return KnownColumn(
         name=str(name),
         type=str(kind),

@@ -4,9 +4,9 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from zeek_agent_core import __version__
 from zeek_agent_core.errors import AgentError
@@ -49,22 +49,29 @@ async def run(
         settings = Settings("auto", is_exact=False, is_timed=True, is_paged=True)
         settings = settings if is_interactive else Settings()
     console = Console(backend, screen, settings, is_interactive=is_interactive)
-    with Interrupts() as interrupts:
-        async with asyncio.TaskGroup() as tasks:
-            talk = asyncio.ensure_future(_talk(console, interrupts, state_directory))
-            gone = tasks.create_task(backend.wait_closed(), name="console: agent's end")
-            gone.add_done_callback(lambda _: talk.cancel())
-            try:
-                status = await talk
-            except asyncio.CancelledError:
-                if not gone.done():
-                    talk.cancel()
-                    raise
-                screen.complain("the agent has ended")
-                status = FAILED
-            finally:
-                gone.cancel()
-    return status
+    with Interrupts(lambda: screen.is_paging) as interrupts:
+        talk = asyncio.create_task(_talk(console, interrupts, state_directory), name="console")
+        gone = asyncio.create_task(backend.wait_closed(), name="console: end of the agent")
+        tasks = {talk, gone, asyncio.create_task(_learn(console), name="console: schema")}
+        try:
+            await asyncio.wait({talk, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+    if not talk.cancelled():
+        return talk.result()
+    if console.is_leaving:
+        return OK
+    screen.complain("the agent has ended")
+    return FAILED
+
+
+async def _learn(console: Console) -> None:
+    """Learn the tables while the user begins to type."""
+    if console.is_interactive:
+        with suppress(AgentError):
+            await console.known()
 
 
 async def _talk(console: Console, interrupts: "Interrupts", state: Path | None) -> int:
@@ -77,14 +84,21 @@ async def _talk(console: Console, interrupts: "Interrupts", state: Path | None) 
                     texts = await reader.read()
                 except EOFError:
                     break
-                for text in texts:
-                    if console.is_leaving:
-                        break
-                    if not await _run(console, interrupts, text) and not console.is_interactive:
-                        status = FAILED
+                if not await _run_all(console, interrupts, texts) and not console.is_interactive:
+                    status = FAILED
     finally:
         console.close_file()
     return status
+
+
+async def _run_all(console: Console, interrupts: "Interrupts", texts: list[str]) -> bool:
+    """Run statements until one leaves; return whether all went well."""
+    is_well = True
+    for text in texts:
+        is_well &= await _run(console, interrupts, text)
+        if console.is_leaving:
+            break
+    return is_well
 
 
 async def _run(console: Console, interrupts: "Interrupts", text: str) -> bool:
@@ -117,11 +131,12 @@ def _reader(console: Console, interrupts: "Interrupts", state: Path | None) -> I
 class Interrupts:
     """Ctrl-C: cancels what runs, and nothing else."""
 
-    def __init__(self) -> None:
-        """Prepare; nothing happens before ``with``."""
+    def __init__(self, is_held: Callable[[], bool]) -> None:
+        """Prepare; nothing is cancelled while *is_held* says that Ctrl-C is another's affair."""
+        self.is_held = is_held
         self.action: Callable[[], object] | None = None
 
-    def __enter__(self) -> "Interrupts":
+    def __enter__(self) -> Self:
         """Take the signal over."""
         loop = asyncio.get_running_loop()
         try:
@@ -149,12 +164,12 @@ class Interrupts:
     async def until_interrupted(self, work: Coroutine[Any, Any, None]) -> bool:
         """Run *work*; return whether it came to its end."""
         task = asyncio.ensure_future(work)
-        is_interrupted = False
+        interrupted: list[asyncio.Task[None]] = []
 
         def stop() -> None:
-            nonlocal is_interrupted
-            is_interrupted = True
-            task.cancel()
+            if not self.is_held():
+                interrupted.append(task)
+                task.cancel()
 
         self.action = stop
         try:
@@ -164,9 +179,9 @@ class Interrupts:
                 task.cancel()
                 await asyncio.wait([task])
                 raise
-            if not is_interrupted:
-                raise
-            return False
+            if task in interrupted:
+                return False
+            raise
         finally:
             self.action = None
         return True

@@ -13,24 +13,22 @@ RECURSIVE REGEXP RIGHT ROW ROWS SELECT THEN UNBOUNDED UNION USING VALUES WHEN WH
 KEYWORDS = frozenset(_KEYWORDS.split())
 """Keywords of the statements that only read."""
 
-CONTINUING = frozenset(
-    """
-    ALL AND AS BETWEEN BY CASE COLLATE CROSS DISTINCT ELSE ESCAPE EXCEPT EXPLAIN FROM FULL GLOB
-    GROUP HAVING IN INNER INTERSECT IS JOIN LEFT LIKE LIMIT MATCH NATURAL NOT OFFSET ON OR ORDER
-    OUTER OVER PARTITION PLAN QUERY REGEXP RECURSIVE RIGHT SELECT THEN UNION USING VALUES WHEN
-    WHERE WITH
-    """.split()
-)
+_CONTINUING = """
+ALL AND AS BETWEEN BY CASE COLLATE CROSS DISTINCT ELSE ESCAPE EXCEPT EXPLAIN FROM FULL GLOB
+GROUP HAVING IN INNER INTERSECT IS JOIN LEFT LIKE LIMIT MATCH NATURAL NOT OFFSET ON OR ORDER
+OUTER OVER PARTITION PLAN QUERY REGEXP RECURSIVE RIGHT SELECT THEN UNION USING VALUES WHEN
+WHERE WITH
+"""
+CONTINUING = frozenset(_CONTINUING.split())
 """Keywords that cannot end a statement."""
 
-RESERVED = frozenset(
-    """
-    ADD ALL ALTER AND AS BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE DEFAULT DELETE
-    DISTINCT DROP ELSE ESCAPE EXCEPT EXISTS FOREIGN FROM GROUP HAVING IN INDEX INSERT INTERSECT INTO
-    IS ISNULL JOIN LIMIT NOT NOTNULL NULL ON OR ORDER PRIMARY REFERENCES RETURNING SELECT SET TABLE
-    THEN TO TRANSACTION UNION UNIQUE UPDATE USING VALUES WHEN WHERE
-    """.split()
-)
+_RESERVED = """
+ADD ALL ALTER AND AS BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE DEFAULT DELETE
+DISTINCT DROP ELSE ESCAPE EXCEPT EXISTS FOREIGN FROM GROUP HAVING IN INDEX INSERT INTERSECT INTO
+IS ISNULL JOIN LIMIT NOT NOTNULL NULL ON OR ORDER PRIMARY REFERENCES RETURNING SELECT SET TABLE
+THEN TO TRANSACTION UNION UNIQUE UPDATE USING VALUES WHEN WHERE
+"""
+RESERVED = frozenset(_RESERVED.split())
 """Names that SQLite takes only in quotes."""
 
 FUNCTIONS = MappingProxyType(
@@ -39,7 +37,10 @@ FUNCTIONS = MappingProxyType(
         "avg": ("avg(x)", "mean of all x that are not NULL"),
         "basename": ("basename(path)", "last component of a path"),
         "char": ("char(n, ...)", "text of the given code points"),
-        "cidr_contains": ("cidr_contains(network, address)", "whether the network holds the address"),
+        "cidr_contains": (
+            "cidr_contains(network, address)",
+            "whether the network holds the address",
+        ),
         "coalesce": ("coalesce(x, y, ...)", "first argument that is not NULL"),
         "concat": ("concat(x, ...)", "arguments joined, NULL left out"),
         "count": ("count(x)", "how many rows; with an argument, how many are not NULL"),
@@ -72,7 +73,10 @@ FUNCTIONS = MappingProxyType(
         "printf": ("printf(form, ...)", "same as format()"),
         "quote": ("quote(x)", "x as SQL writes it"),
         "rank": ("rank()", "rank of the row, with OVER"),
-        "regexp": ("regexp(pattern, text)", "whether the pattern matches; also text REGEXP pattern"),
+        "regexp": (
+            "regexp(pattern, text)",
+            "whether the pattern matches; also text REGEXP pattern",
+        ),
         "replace": ("replace(text, old, new)", "text with old replaced"),
         "round": ("round(x, digits)", "x rounded"),
         "row_number": ("row_number()", "number of the row, with OVER"),
