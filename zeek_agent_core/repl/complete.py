@@ -26,10 +26,8 @@ PATH_PARAMETER = re.compile(r"path|pattern|file|dir|glob")
 
 _QUOTES = frozenset('"`[')
 _TABLE_FOLLOWS = frozenset({"from", "join"})
-_LISTS = _TABLE_FOLLOWS | frozenset(
-    ["select", "where", "group", "order", "having", "limit", "on", "using", "window"]
-    + ["union", "except", "intersect"]
-)
+_OTHER_LISTS = "select where group order having limit on using window union except intersect"
+_LISTS = _TABLE_FOLLOWS | set(_OTHER_LISTS.split())
 _BEGINNINGS = ("SELECT", "WITH", "VALUES", "EXPLAIN")
 _FOLLOWING = ("AS", "FROM", "WHERE", "JOIN", "GROUP", "ORDER", "LIMIT", "AND", "OR")
 
@@ -126,6 +124,8 @@ def _sql(before: str, after: str, schema: Schema, files: Files) -> Iterator[Cand
     before = list(statements(before))[-1]
     after = next(statements(after), "")
     found = list(tokens(before))
+    if found and found[-1].text.startswith("--"):
+        return
     if found and is_open(found[-1]) and found[-1].kind is not Kind.QUOTED:
         if found[-1].kind is Kind.STRING:
             yield from _paths(found, schema, files)
@@ -206,9 +206,10 @@ def _expression(
 def _any_column(word: str, schema: Schema) -> Iterator[Candidate]:
     """Complete a column while no table is named yet: those of all tables, each name once."""
     owners: dict[str, list[str]] = {}
+    beginning = unquoted_word(word)
     for table in schema.tables.values():
-        for column in table.visible:
-            if _begins(column.name, word):
+        for column in table.columns:
+            if column.name.startswith(beginning) and not column.is_parameter:
                 owners.setdefault(column.name, []).append(table.name)
     for name, tables in sorted(owners.items()):
         more = ", ..." if len(tables) > 3 else ""  # noqa: PLR2004 - as many as fit
@@ -218,8 +219,9 @@ def _any_column(word: str, schema: Schema) -> Iterator[Candidate]:
 
 
 def _columns(columns: Iterable[KnownColumn], word: str, owner: str = "") -> Iterator[Candidate]:
+    beginning = unquoted_word(word)
     for column in columns:
-        if _begins(column.name, word):
+        if column.name.startswith(beginning):
             where = f" ({owner})" if owner else ""
             meaning = f"{column.type}{where}: {column.description}"
             yield Candidate(_quoted(column.name, word), -len(word), "column", meaning)
