@@ -30,7 +30,7 @@ CONNECTIONS = "SELECT * FROM zeek_agent_connections"
 @command(".tables")
 async def _tables(console: Console, _: str) -> None:
     """List the tables."""
-    await console.show(texts("Table", "Description"), await rows(console.backend, TABLES))
+    await console.show_list(texts("Table", "Description"), await rows(console.backend, TABLES))
 
 
 @command(".schema", "TABLE")
@@ -45,11 +45,11 @@ async def _schema(console: Console, argument: str) -> None:
         hint = f" (did you mean {', '.join(near)}?)" if near else ""
         raise StatementError(f"no such table: {argument}{hint}")
     described = [(c.name, c.type, c.description) for c in table.visible]
-    await console.show(texts("Column", "Type", "Description"), described)
+    await console.show_list(texts("Column", "Type", "Description"), described)
     if table.parameters:
         if console.is_interactive:
             await console.show_lines([""])
-        await console.show(
+        await console.show_list(
             texts("Table Parameter", "Type", "Default", "Description"),
             [_parameter(column) for column in table.parameters],
         )

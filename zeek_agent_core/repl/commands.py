@@ -113,4 +113,4 @@ async def _help(console: Console, argument: str) -> None:
         await console.show_lines([known.usage, *(f"    {line.strip()}".rstrip() for line in text)])
         return
     rows = [(known.usage, known.summary) for known in sorted(COMMANDS.values())]
-    await console.show(texts("Command", "Description"), rows)
+    await console.show_list(texts("Command", "Description"), rows)

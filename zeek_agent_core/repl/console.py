@@ -109,6 +109,13 @@ class Console:
         """Show a result in the current mode."""
         await self.show_lines(render.MODES[self.settings.mode](columns, rows, self.style()))
 
+    async def show_list(self, columns: Sequence[ResultColumn], rows: Iterable[ResultRow]) -> None:
+        """Show rows of names and descriptions; on a narrow screen the end of those is cut."""
+        if self.settings.mode == "auto":
+            await self.show_lines(render.listing(columns, rows, self.style()))
+        else:
+            await self.show(columns, rows)
+
     async def show_lines(self, lines: Iterable[str]) -> None:
         """Show text where results go, through a pager if it is long."""
         if self._is_paged:

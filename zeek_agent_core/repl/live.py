@@ -22,6 +22,11 @@ from zeek_agent_core.values import Type
 INTERVAL = timedelta(seconds=2)
 MARKS = {Change.ADD: " + ", Change.DELETE: " - ", None: "   "}
 COLOURS = {Change.ADD: GREEN, Change.DELETE: RED}
+EXPECTED = {
+    Type.ADDRESS: 15, Type.BOOL: 5, Type.COUNT: 6, Type.ENUM: 10, Type.INT: 6, Type.INTERVAL: 8,
+    Type.REAL: 8, Type.TEXT: 16, Type.TIME: 19,
+}  # fmt: skip
+"""Widths of columns whose header is shown before there is a row."""
 LEAST_SECONDS = 0.1
 
 ENTER, LEAVE, HOME = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l", "\x1b[H"
@@ -79,6 +84,8 @@ class Follower:
             return
         style = self._console.style()
         changes = [change for change, _ in result.changes()]
+        if not self._has_header and not changes:
+            self._widths = [EXPECTED.get(c.type or Type.NULL, 8) for c in result.columns]
         grid = Grid(result.columns, (row for _, row in result.changes()), style, self._widths)
         self._widths = grid.widths
         if not self._has_header and result.columns:
@@ -149,7 +156,7 @@ async def _watch_in_place(console: Console, seconds: float, sql: str) -> None:
     finally:
         screen.write(LEAVE)
         if old is not None:
-            lines = list(render.MODES["auto"](columns, old, console.style()))
+            lines = list(render.listing(columns, old, console.style()))
             fitting = screen.size()[1] - 2
             screen.write("".join(f"{line}\n" for line in lines[:fitting]))
 
@@ -169,7 +176,7 @@ def _draw(
     """Draw as much of a result as the screen holds."""
     across, down = console.screen.size()
     style = console.style()
-    room = max(down - 5, 1)
+    room = max(down - 6, 1)
     grid = Grid(columns, rows[:room], style)
     grid.fit(across)
 
@@ -180,7 +187,7 @@ def _draw(
     lines += [*grid.header(), *grid.lines(paint)]
     if len(rows) > room:
         lines.append(f"... {len(rows) - room:,} more rows")
-    console.screen.write(HOME + "".join(f"{line}\x1b[K\n" for line in lines)[:-1] + "\x1b[J")
+    console.screen.write(HOME + "\n".join(f"\x1b[K{line}" for line in lines) + "\n\x1b[J")
 
 
 @contextmanager

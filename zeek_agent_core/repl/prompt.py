@@ -10,7 +10,8 @@ from typing import Self
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
-from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
+from prompt_toolkit.filters import has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -105,8 +106,9 @@ def _history(state: Path | None) -> History:
 def bindings() -> KeyBindings:
     """Return the keys that differ from prompt_toolkit's own: Enter runs what is complete."""
     keys = KeyBindings()
+    is_statement = has_focus(DEFAULT_BUFFER)  # and not the field of a search
 
-    @keys.add("enter")
+    @keys.add("enter", filter=is_statement)
     def _enter(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         state = buffer.complete_state
@@ -117,7 +119,7 @@ def bindings() -> KeyBindings:
         else:
             buffer.insert_text("\n")
 
-    @keys.add("escape", "enter")
+    @keys.add("escape", "enter", filter=is_statement)
     def _newline(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 

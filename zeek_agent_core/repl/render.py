@@ -116,6 +116,15 @@ def table(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[str]:
     yield from grid.lines()
 
 
+def listing(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[str]:
+    """Yield a table whose widest cells are cut where the screen is too narrow for it."""
+    grid = Grid(columns, rows, style)
+    if style.screen is not None:
+        grid.fit(style.screen)
+    yield from grid.header()
+    yield from grid.lines()
+
+
 def is_number(column: ResultColumn, rows: Sequence[ResultRow], position: int) -> bool:
     """Return whether the values at *position* are aligned to the right."""
     if column.type is not None:

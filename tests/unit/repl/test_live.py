@@ -38,8 +38,10 @@ def test_differences():
 def test_header_without_rows():
     """The header comes with the first result even if that has no rows."""
     assert shown(Subscription.DIFFERENCES, Result(COLUMNS), THIRD) == [
-        "     name  n", "     ----  -", " +   b     3",
-    ]  # fmt: skip
+        "     name                   n",
+        "     ----------------  ------",
+        " +   b                      3",
+    ]
 
 
 def test_snapshots():
