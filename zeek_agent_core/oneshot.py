@@ -4,7 +4,6 @@ import sys
 
 from zeek_agent_core.config import Config, socket_path
 from zeek_agent_core.errors import AgentError
-from zeek_agent_core.repl import about, live, options  # noqa: F401 - they declare commands
 from zeek_agent_core.repl.backend import Backend
 from zeek_agent_core.repl.commands import execute
 from zeek_agent_core.repl.console import Console, Settings

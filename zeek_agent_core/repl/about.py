@@ -1,11 +1,9 @@
 """Commands that tell about the agent; each asks by SQL."""
 
-import difflib
-
 from zeek_agent_core.errors import StatementError
 from zeek_agent_core.query import ResultRow
 from zeek_agent_core.repl import chart, plan
-from zeek_agent_core.repl.commands import command, texts
+from zeek_agent_core.repl.commands import command, nearest, texts
 from zeek_agent_core.repl.complete import named_tables
 from zeek_agent_core.repl.console import Console
 from zeek_agent_core.repl.schema import TABLES, KnownColumn, rows
@@ -41,8 +39,7 @@ async def _schema(console: Console, argument: str) -> None:
     tables = (await console.known()).tables
     table = tables.get(argument.strip('"').lower())
     if table is None:
-        near = difflib.get_close_matches(argument.lower(), tables, n=3)
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
+        hint = nearest(argument.lower(), tables, most=3)
         raise StatementError(f"no such table: {argument}{hint}")
     described = [(c.name, c.type, c.description) for c in table.visible]
     await console.show_list(texts("Column", "Type", "Description"), described)

@@ -5,8 +5,7 @@ line, `TABLE`, `FILE` and `COMMAND` are names, `a|b` is one of those words, and
 what stands in brackets may be left out.
 """
 
-import difflib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from zeek_agent_core.errors import StatementError
@@ -34,6 +33,13 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {}
+
+
+def declared() -> dict[str, Command]:
+    """Return all commands; what declares them is loaded when they are first asked for."""
+    from zeek_agent_core.repl import about, live, options  # noqa: F401, PLC0415 - 10 ms
+
+    return COMMANDS
 
 
 def command(
@@ -81,21 +87,27 @@ async def run(console: Console, text: str) -> None:
 
 def find(name: str, *, is_talk: bool = True) -> Command:
     """Return the command *name*; raise `StatementError` with the nearest if there is none."""
-    known = COMMANDS.get(name)
+    known = declared().get(name)
     if known is None or (known.is_for_talk and not is_talk):
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else "; .help lists all"
+        hint = nearest(name, COMMANDS) or "; .help lists all"
         raise StatementError(f"unknown command: {name}{hint}")
     return known
+
+
+def nearest(word: str, known: Iterable[str], most: int = 1) -> str:
+    """Return a hint at those of *known* that *word* may have meant; nothing if there are none."""
+    import difflib  # noqa: PLC0415 - only after mistakes
+
+    near = difflib.get_close_matches(word, list(known), n=most)
+    return f" (did you mean {', '.join(near)}?)" if near else ""
 
 
 def chosen(text: str, *choices: str) -> str:
     """Return *text* if it is one of *choices*; else raise `StatementError`."""
     word = text.strip().lower()
     if word not in choices:
-        near = difflib.get_close_matches(word, choices, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise StatementError(f"'{text}' is not one of {', '.join(choices)}{hint}")
+        known = ", ".join(choices)
+        raise StatementError(f"'{text}' is not one of {known}{nearest(word, choices)}")
     return word
 
 
@@ -112,5 +124,5 @@ async def _help(console: Console, argument: str) -> None:
         text = (known.function.__doc__ or "").strip().splitlines()
         await console.show_lines([known.usage, *(f"    {line.strip()}".rstrip() for line in text)])
         return
-    rows = [(known.usage, known.summary) for known in sorted(COMMANDS.values())]
+    rows = [(known.usage, known.summary) for known in sorted(declared().values())]
     await console.show_list(texts("Command", "Description"), rows)

@@ -1,21 +1,24 @@
 """What a console holds: an agent to ask, settings, and where results go."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from zeek_agent_core.errors import OutputError
 from zeek_agent_core.query import ResultColumn, ResultRow
-from zeek_agent_core.repl import render, schema
+from zeek_agent_core.repl import schema
 from zeek_agent_core.repl.backend import Backend, Stream
 from zeek_agent_core.repl.cells import DIM, Style, painted
-from zeek_agent_core.repl.export import EXPORTERS, Exporter
 from zeek_agent_core.repl.progress import Progress
 from zeek_agent_core.repl.schema import Schema
 from zeek_agent_core.repl.screen import Screen, open_file, write, write_lines
+
+if TYPE_CHECKING:
+    from zeek_agent_core.repl.export import Exporter
 
 SPACED = frozenset({"auto", "table", "line", "markdown"})
 """Modes for people, which have an empty line between two results."""
@@ -60,6 +63,8 @@ class Console:
     queued: deque[str] = field(default_factory=deque)
     """Statements that run before any more are read."""
     is_leaving: bool = False
+    is_ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the user can type."""
     _is_first: bool = True
 
     async def known(self) -> Schema:
@@ -81,6 +86,8 @@ class Console:
     async def query(self, sql: str) -> None:
         """Run one statement and show its rows."""
         began = perf_counter()
+        from zeek_agent_core.repl.export import EXPORTERS  # noqa: PLC0415 - after the prompt
+
         exporter = EXPORTERS.get(self.settings.mode)
         if self._is_paged or self.settings.null is not None:
             exporter = None
@@ -107,10 +114,14 @@ class Console:
 
     async def show(self, columns: Sequence[ResultColumn], rows: Iterable[ResultRow]) -> None:
         """Show a result in the current mode."""
+        from zeek_agent_core.repl import render  # noqa: PLC0415 - after the prompt
+
         await self.show_lines(render.MODES[self.settings.mode](columns, rows, self.style()))
 
     async def show_list(self, columns: Sequence[ResultColumn], rows: Iterable[ResultRow]) -> None:
         """Show rows of names and descriptions; on a narrow screen the end of those is cut."""
+        from zeek_agent_core.repl import render  # noqa: PLC0415 - after the prompt
+
         if self.settings.mode == "auto":
             await self.show_lines(render.listing(columns, rows, self.style()))
         else:
@@ -174,7 +185,7 @@ class Console:
         self.screen.write(f"{shown}\n")
 
 
-async def _export(made: Exporter, stream: Stream, output: TextIO, progress: Progress) -> None:
+async def _export(made: "Exporter", stream: Stream, output: TextIO, progress: Progress) -> None:
     """Write the rows as they come."""
     write(output, made.begin())
     async for batch in stream:

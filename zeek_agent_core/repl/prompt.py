@@ -21,12 +21,9 @@ from prompt_toolkit.patch_stdout import StdoutProxy
 from prompt_toolkit.styles import Style
 
 from zeek_agent_core.repl import history
-from zeek_agent_core.repl.commands import COMMANDS
-from zeek_agent_core.repl.complete import candidates
+from zeek_agent_core.repl.commands import declared
 from zeek_agent_core.repl.console import Console
-from zeek_agent_core.repl.highlight import coloured
 from zeek_agent_core.repl.lexer import is_finished
-from zeek_agent_core.repl.paths import beginning_with
 from zeek_agent_core.repl.schema import Schema
 
 STYLE = Style.from_dict(
@@ -68,6 +65,7 @@ class Prompt:
             enable_suspend=True,
             color_depth=None if console.screen.has_colours else _monochrome(),
         )
+        self._session.app.after_render += lambda _: console.is_ready.set()
         console.history = self._typed
 
     def __enter__(self) -> Self:
@@ -136,15 +134,17 @@ class SqlCompleter(Completer):
     def __init__(self, schema: Callable[[], Schema]) -> None:
         """Complete by the tables that *schema* returns."""
         self._schema = schema
-        self._commands = {c.name: (c.argument, c.summary) for c in COMMANDS.values()}
 
     def get_completions(self, document: Document, _event: CompleteEvent) -> Iterable[Completion]:
         """Return the candidates for the word before the cursor."""
+        from zeek_agent_core.repl.complete import candidates  # noqa: PLC0415 - after the prompt
+        from zeek_agent_core.repl.paths import beginning_with  # noqa: PLC0415 - after the prompt
+
         found = candidates(
             document.text_before_cursor,
             self._schema(),
             after=document.text_after_cursor,
-            commands=self._commands,
+            commands={c.name: (c.argument, c.summary) for c in declared().values()},
             files=beginning_with,
         )
         for candidate in found[:SHOWN]:
@@ -164,6 +164,10 @@ class SqlLexer(Lexer):
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return what gives the coloured pieces of a line."""
+        if not document.text:
+            return lambda _: []
+        from zeek_agent_core.repl.highlight import coloured  # noqa: PLC0415 - after the prompt
+
         lines: list[StyleAndTextTuples] = [[]]
         for style, text in coloured(document.text, self._schema()):
             first, *more = text.split("\n")

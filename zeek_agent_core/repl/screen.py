@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TextIO
 
 from zeek_agent_core.errors import OutputError
-from zeek_agent_core.repl import pager
 from zeek_agent_core.repl.cells import width
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -67,6 +66,8 @@ class Screen:
             columns, rows = self.size()
             begun, is_long = _look_ahead(begun, columns, rows)
             if is_long:
+                from zeek_agent_core.repl import pager  # noqa: PLC0415 - seldom needed
+
                 self.is_paging = True
                 try:
                     await pager.show(begun, self.output, rows, self.environment)

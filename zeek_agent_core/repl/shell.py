@@ -10,9 +10,8 @@ from typing import Any, Protocol, Self
 
 from zeek_agent_core import __version__
 from zeek_agent_core.errors import AgentError
-from zeek_agent_core.repl import about, live, options  # noqa: F401 - they declare commands
 from zeek_agent_core.repl.backend import Backend
-from zeek_agent_core.repl.commands import execute
+from zeek_agent_core.repl.commands import declared, execute
 from zeek_agent_core.repl.console import Console, Settings
 from zeek_agent_core.repl.lexer import is_finished
 from zeek_agent_core.repl.screen import Screen
@@ -70,6 +69,8 @@ async def run(
 async def _learn(console: Console) -> None:
     """Learn the tables while the user begins to type."""
     if console.is_interactive:
+        await console.is_ready.wait()
+        declared()
         with suppress(AgentError):
             await console.known()
 
@@ -120,6 +121,7 @@ def _reader(console: Console, interrupts: "Interrupts", state: Path | None) -> I
         return
     console.screen.write(f"{BANNER}\n")
     if not console.screen.is_capable:
+        console.is_ready.set()
         yield Dumb(console.screen, interrupts)
         return
     from zeek_agent_core.repl.prompt import Prompt  # noqa: PLC0415 - 90 ms of prompt_toolkit

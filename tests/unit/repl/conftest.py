@@ -7,11 +7,14 @@ import pytest
 
 from zeek_agent_core import kernel
 from zeek_agent_core.config import Config
-from zeek_agent_core.repl import about, live, options  # noqa: F401 - they declare commands
-from zeek_agent_core.repl.commands import execute
+
+from zeek_agent_core.repl.commands import declared, execute
 from zeek_agent_core.repl.console import Console, Settings
 from zeek_agent_core.repl.local import LocalBackend
 from zeek_agent_core.repl.screen import Screen
+
+
+declared()
 
 
 class Talk:

@@ -67,7 +67,9 @@ def test_what_cannot_be_drawn(kind, columns, rows, message):
         chart(kind, rows, columns=columns)
 
 
-numbers = st.one_of(st.none(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False))
+numbers = st.one_of(
+    st.none(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False)
+)
 
 
 @given(st.lists(st.tuples(st.text(max_size=40), numbers)), st.integers(50, 120))

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zeek_agent_core.errors import AgentError, OutputError, StatementError
-from zeek_agent_core.repl.commands import COMMANDS, chosen, find
+from zeek_agent_core.repl.commands import chosen, declared, find
 
+COMMANDS = declared()
 ENDLESS = frozenset({".diffs", ".events", ".snapshots", ".snapshot-plus-diffs", ".watch"})
 ELSEWHERE = frozenset({".once", ".output", ".read"})
 
@@ -20,7 +21,10 @@ async def test_tables(talk, text):
     """The tables are listed by name with the first line of their description."""
     async with talk("jsonl") as run:
         rows = [json.loads(line) for line in (await run(text)).splitlines()]
-    assert {"Table": "zeek_agent", "Description": "The agent and the host it runs on, in one row."} in rows
+    assert {
+        "Table": "zeek_agent",
+        "Description": "The agent and the host it runs on, in one row.",
+    } in rows
     assert rows == sorted(rows, key=lambda row: row["Table"])
 
 
@@ -199,7 +203,9 @@ words = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.one_of(words, st.text(max_size=6)), min_size=1, max_size=5))
 async def test_fuzzed_lines(talk, parts):
     """Whatever line is typed, it is answered or refused; nothing else comes up."""

@@ -141,7 +141,9 @@ def test_descriptions():
 
 def test_sources():
     """All tables of a statement are found, with aliases, arguments and subqueries."""
-    text = "SELECT * FROM a, b AS x JOIN c('1', (2)) y ON x.i = y.i WHERE i IN (SELECT j FROM \"d\")"
+    text = (
+        "SELECT * FROM a, b AS x JOIN c('1', (2)) y ON x.i = y.i WHERE i IN (SELECT j FROM \"d\")"
+    )
     assert named_tables(text) == [
         Source("a", "a"), Source("b", "x"), Source("c", "y"), Source("d", "d"),
     ]  # fmt: skip

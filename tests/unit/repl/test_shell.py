@@ -40,7 +40,7 @@ async def test_interrupt_is_the_pagers():
     [
         ("SELECT 1 AS a;\nSELECT 2 AS a", "a\n-\n1\n\na\n-\n2\n", "", 0),
         (".mode csv\nSELECT\n1 AS a;", "a\n1\n", "", 0),
-        ("nonsense;\n.mode csv\nSELECT 1 AS a;", "a\n1\n", "error: near \"nonsense\"", 1),
+        ("nonsense;\n.mode csv\nSELECT 1 AS a;", "a\n1\n", 'error: near "nonsense"', 1),
         ("SELECT 1 AS a;\n.quit\nSELECT 2 AS b;", "a\n-\n1\n", "", 0),
         (".terminate\nSELECT 1;", "", "", 0),
         ("", "", "", 0),
@@ -78,7 +78,9 @@ def test_highlighting_keeps_the_text(text):
 
 def test_highlighting():
     """Keywords, known tables, functions and commands have their colours."""
-    kinds = dict(pair[::-1] for pair in coloured(".diffs SELECT count(x) FROM users, other", SCHEMA))
+    kinds = dict(
+        pair[::-1] for pair in coloured(".diffs SELECT count(x) FROM users, other", SCHEMA)
+    )
     assert kinds[".diffs"] == "class:sql.command"
     assert kinds["SELECT"] == "class:sql.keyword"
     assert kinds["count"] == "class:sql.function"
