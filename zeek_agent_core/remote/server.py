@@ -86,7 +86,7 @@ class Server:
 
     def protocol(self) -> asyncio.Protocol:
         """Return what takes one connection."""
-        reader = asyncio.StreamReader(limit=protocol.MAX_REQUEST)
+        reader = asyncio.StreamReader(limit=READ_BYTES)
         return asyncio.StreamReaderProtocol(reader, self._accept)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
