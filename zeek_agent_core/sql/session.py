@@ -159,7 +159,7 @@ class Session:
                 chunk = list(islice(result, size))
                 rows += chunk
                 self._count(run, chunk)
-                apsw.memory_high_water(True)  # begins a new mark
+                apsw.memory_high_water(reset=True)  # begins a new mark
                 if len(chunk) < size:
                     return Batch(rows, is_last=True)
         except Exception as error:
