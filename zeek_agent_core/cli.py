@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -72,7 +73,8 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="Zeek to join; may be repeated",
     )
-    return made  # fmt: skip
+    add("words", nargs="*", help=argparse.SUPPRESS)
+    return made
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,6 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.version:
         print(f"Zeek Agent v{__version__}", file=sys.stderr)
         return OK
+    if options.words:
+        words = " ".join(options.words)
+        print(f"zeek-agent: ignored: {words} (statements are given with -e)", file=sys.stderr)
     try:
         return _run(options)
     except AgentError as error:
@@ -95,6 +100,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # text that the terminal cannot show
+    status = _use(options)
+    sys.stdout.flush()
+    return status
+
+
+def _use(options: argparse.Namespace) -> int:
     config = configured(options)
     is_quiet = bool(options.execute) or options.autodoc or options.check_config or options.test
     _set_up_logging(config, is_quiet=is_quiet, is_local=options.local)
@@ -126,17 +139,15 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def configured(
-    options: argparse.Namespace, environment: Mapping[str, str] = os.environ
-) -> Config:
+def configured(options: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Config:
     """Return the settings of the file and *environment* with those of the command line on top."""
     config = settings.load(options.config, environment)
     log, local = config.log, config.local
     if options.log_level is not None:
         level = settings.LEVELS.get(options.log_level.lower())
         if level is None:
-            known = ", ".join(settings.LEVELS)
-            raise ConfigError(f"unknown log level '{options.log_level}' (one of {known})")
+            hint = settings.nearest(options.log_level, settings.LEVELS)
+            raise ConfigError(f"unknown log level '{options.log_level}'{hint}")
         log = replace(log, level=level)
     if options.output is not None:
         local = replace(local, output=options.output)

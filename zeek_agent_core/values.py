@@ -230,7 +230,7 @@ def seconds_text(nanoseconds: int) -> str:
     return f"{'-' if nanoseconds < 0 else ''}{whole}{fraction}s"
 
 
-def to_text(kind: Type, value: SqlValue) -> str:
+def to_text(kind: Type, value: SqlValue) -> str:  # noqa: PLR0911 - one for each form
     """Return a stored *value* of *kind* as people read it; NULL is `(null)`."""
     if value is None:
         return "(null)"

@@ -18,7 +18,7 @@ from zeek_agent_core.errors import (
 )
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import functions
-from zeek_agent_core.sql.limits import MEBI, Limits
+from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.sql.run import Run
 from zeek_agent_core.sql.statement import (
     Authorizer,
