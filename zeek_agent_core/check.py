@@ -1,4 +1,4 @@
-"""`--check-config` and `-T`: is this agent fit to run here?"""
+"""What `--check-config` and `-T` do: say whether the agent is fit to run here."""
 
 from pathlib import Path
 

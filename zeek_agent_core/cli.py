@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -79,7 +80,8 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="Zeek to join; may be repeated",
     )
-    return made  # fmt: skip
+    add("words", nargs="*", help=argparse.SUPPRESS)
+    return made
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.version:
         print(f"Zeek Agent v{__version__}", file=sys.stderr)
         return OK
+    if options.words:
+        words = " ".join(options.words)
+        print(f"zeek-agent: ignored: {words} (statements are given with -e)", file=sys.stderr)
     try:
         return _run(options)
     except AgentError as error:
@@ -102,6 +107,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # text that the terminal cannot show
+    status = _use(options)
+    sys.stdout.flush()
+    return status
+
+
+def _use(options: argparse.Namespace) -> int:
     config = configured(options)
     is_quiet = (
         bool(options.execute)
@@ -150,8 +163,8 @@ def configured(options: argparse.Namespace, environment: Mapping[str, str] = os.
     if options.log_level is not None:
         level = settings.LEVELS.get(options.log_level.lower())
         if level is None:
-            known = ", ".join(settings.LEVELS)
-            raise ConfigError(f"unknown log level '{options.log_level}' (one of {known})")
+            hint = settings.nearest(options.log_level, settings.LEVELS)
+            raise ConfigError(f"unknown log level '{options.log_level}'{hint}")
         log = replace(log, level=level)
     if options.output is not None:
         local = replace(local, output=options.output)

@@ -24,9 +24,9 @@ from zeek_agent_core.config_keys import (
 )
 from zeek_agent_core.errors import ConfigError
 from zeek_agent_core.host import platform
-from zeek_agent_core.sql.limits import Limits
+from zeek_agent_core.limits import Limits
 
-__all__ = ["LEVELS", "OUTPUTS", "SETTINGS", "Config", "load", "state_directory"]
+__all__ = ["LEVELS", "OUTPUTS", "SETTINGS", "Config", "load", "nearest", "state_directory"]
 
 FREE_SECTIONS = ("tables", "query")
 """Sections whose keys are checked where they are used."""

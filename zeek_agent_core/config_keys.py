@@ -120,7 +120,10 @@ def nearest(name: str, names: Collection[str]) -> str:
 
 
 def _check_bounds(setting: Setting, number: float) -> None:
-    if number < 0 or (number == 0 and setting.target not in ZERO_ALLOWED):
+    if setting.target in ZERO_ALLOWED:
+        if number < 0:
+            raise ValueError("it must not be negative")
+    elif number <= 0:
         raise ValueError("it must be greater than 0")
     most = MOST_CELL if setting.target == "limits.cell_bytes" else MOST
     if number > most:

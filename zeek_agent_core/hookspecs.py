@@ -14,7 +14,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def zeek_agent_tables(host: Host) -> Sequence[Table]:  # noqa: ARG001
+def zeek_agent_tables(host: Host) -> Sequence[Table]:
     """Return the tables to offer on *host*; none at all is a fine answer.
 
     Called once, before the database opens. Look whether a source exists, at

@@ -50,45 +50,88 @@ def agent_id(state: Path | None) -> str:
     try:
         known = path.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
-        known = ""
+        known = None
     except OSError as error:
         log.warning("cannot read the agent id %s: %s", path, error.strerror)
         return new_agent_id()
-    if _AGENT_ID.match(known) or _UUID.match(known):
-        return known
-    if known:
+    if known is not None:
+        if _AGENT_ID.match(known) or _UUID.match(known):
+            return known
         log.warning("%s holds no agent id; it gets a new one", path)
-    made = new_agent_id()
     try:
-        write_private(path, made + "\n")
+        return _keep(path, new_agent_id(), is_new=known is None)
     except OSError as error:
         log.warning("cannot keep the agent id in %s: %s; it will change", path, error.strerror)
+        return new_agent_id()
+
+
+def _keep(path: Path, made: str, *, is_new: bool) -> str:
+    """Write the id *made*; return the one that is kept, of agents that start at once."""
+    if is_new and not write_private(path, made + "\n", is_new=True):
+        return path.read_text(encoding="utf-8").strip()
+    if not is_new:
+        write_private(path, made + "\n")
     return made
 
 
-def write_private(path: Path, content: str) -> None:
-    """Replace *path* by a file with *content* that only its owner can read, safely on disk."""
+def write_private(path: Path, content: str, *, is_new: bool = False) -> bool:
+    """Put *content* into *path*, safely on disk, for its owner alone; return whether it was done.
+
+    An existing file is replaced, or left alone where it must be *is_new*.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    written = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
+        if is_new and not _link(path, written):
+            return False
+        if not is_new:
+            written.replace(path)
+        _sync_directory(path.parent)
+    finally:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+            written.unlink()
+    return True
+
+
+def _link(path: Path, written: Path) -> bool:
+    """Give the file *written* the name *path* too; return False if the name is taken."""
+    try:
+        path.hardlink_to(written)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links: of two at once the later one wins
+        written.replace(path)
+    return True
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a change of names durable, where the system has a way."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_VERSION = re.compile(
+    r"v?(\d+)\.(\d+)\.(\d+)(?:(?:a|b|rc|\.post|\.dev)\d+)*(?:[-+](.*))?", re.ASCII
+)
+"""`A.B.C` with the suffixes that Python versions and Git tags have."""
 
 
 def version_number(version: str) -> int:
     """Return `A.B.C[-x][-N]` as A·10⁸ + B·10⁶ + C·10⁴ + N; raise `ValueError` for other text."""
-    text = version.removeprefix("v")
-    base, *tags = re.split(r"[-+]", text)
-    parts = base.split(".")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):  # noqa: PLR2004 - A.B.C
+    match = _VERSION.fullmatch(version)
+    if match is None:
         raise ValueError(f"version {version!r} is not of the form A.B.C")
-    major, minor, patch = map(int, parts)
-    count = int(tags[-1]) if tags and tags[-1].isdigit() else 0
+    major, minor, patch = map(int, match.group(1, 2, 3))
+    last = (match[4] or "").rpartition("-")[2]
+    count = int(last) if last.isdecimal() and last.isascii() else 0
     return major * 100_000_000 + minor * 1_000_000 + patch * 10_000 + count

@@ -15,7 +15,8 @@ from zeek_agent_core.config import Config
 from zeek_agent_core.events import Events, Spawn
 from zeek_agent_core.host import AgentFacts, Host
 from zeek_agent_core.plugins import Catalog
-from zeek_agent_core.schedule.scheduler import Installed, Positions, Scheduler
+from zeek_agent_core.schedule.parts import Execute, Installed, Positions, Prepare
+from zeek_agent_core.schedule.scheduler import Scheduler
 from zeek_agent_core.schedule.timetable import phase
 from zeek_agent_core.sql.database import Database, Rows
 from zeek_agent_core.table import Evented, Table
@@ -122,14 +123,14 @@ def offered(catalog: Catalog, *, is_mock: bool = False) -> list[Table]:
     return [table if table.name == "zeek_agent" else mock(table) for table in tables]
 
 
-def _executor(database: Database) -> Any:
+def _executor(database: Database) -> Execute:
     async def execute(sql: str, positions: Positions) -> Rows:
         return await database.execute(sql, positions=positions)
 
     return execute
 
 
-def _preparer(database: Database) -> Any:
+def _preparer(database: Database) -> Prepare:
     async def prepare(sql: str) -> frozenset[str]:
         return (await database.prepare(sql)).tables
 
@@ -170,7 +171,7 @@ def query_rows(installed: Iterable[Installed]) -> Iterator[Row]:
     """Yield the rows of `zeek_agent_queries`; safe in the database's thread."""
     for entry in list(installed):
         query = entry.query
-        is_active = "running" if entry.is_running else "scheduled"
+        state = "running" if entry.is_running else "scheduled"
         yield {
             "id": query.id,
             "asker": query.asker,
@@ -178,7 +179,7 @@ def query_rows(installed: Iterable[Installed]) -> Iterator[Row]:
             "subscription": query.subscription,
             "interval": query.interval,
             "tables": entry.tables,
-            "state": "waiting" if entry.is_waiting else is_active,
+            "state": "waiting" if entry.is_waiting else state,
             "runs": entry.runs,
             "rows": entry.rows,
             "errors": entry.errors,

@@ -25,6 +25,8 @@ NAMES = {number: name for name, number in LEVELS.items()}
 COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m", "info": "\x1b[32m"}
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 IDENTIFIER = "zeek-agent"
+LONGEST_MESSAGE = 30_000
+"""Letters of a message to the journal: one datagram must hold it."""
 
 logging.addLevelName(TRACE, "TRACE")
 
@@ -107,7 +109,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for *record*."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        return json.dumps(
+        line = json.dumps(
             {
                 "time": f"{moment}.{int(record.msecs):03d}Z",
                 "level": NAMES.get(record.levelno, record.levelname.lower()),
@@ -116,6 +118,8 @@ class JsonFormatter(logging.Formatter):
             },
             ensure_ascii=False,
         )
+        # What remains unprintable stands in strings; terminals and line readers may heed it.
+        return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -125,12 +129,15 @@ def _message(record: logging.LogRecord) -> str:
     return text
 
 
-def one_line(text: str) -> str:
-    r"""Return *text* with control characters as `\xNN`, so that data cannot forge log lines."""
-    return "".join(
-        letter if letter.isprintable() else f"\\x{ord(letter):02x}" if letter != "\n" else "\n    "
-        for letter in text
+def one_line(text: str, newline: str = "\n    ") -> str:
+    r"""Return *text* with control characters as `\\xNN`, so that data cannot forge log lines."""
+    return newline.join(
+        "".join(c if c.isprintable() else _escaped(c) for c in line) for line in text.split("\n")
     )
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
 
 
 def priority(level: int) -> int:
@@ -157,7 +164,8 @@ class SyslogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        self._syslog.syslog(priority(record.levelno), one_line(_message(record)))
+        text = one_line(_message(record), newline=r"\n")
+        self._syslog.syslog(priority(record.levelno), text)
 
 
 class JournalHandler(logging.Handler):
@@ -170,7 +178,7 @@ class JournalHandler(logging.Handler):
         """Write to the socket *path*; raise `ConfigError` if there is no journal."""
         super().__init__()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
         try:
             self._socket.connect(path)
         except OSError as error:
@@ -183,7 +191,7 @@ class JournalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record; a full or absent journal loses it, counted."""
         fields = {
-            "MESSAGE": _message(record),
+            "MESSAGE": _message(record)[:LONGEST_MESSAGE],
             "PRIORITY": str(priority(record.levelno)),
             "SYSLOG_IDENTIFIER": IDENTIFIER,
             "ZEEK_AGENT_COMPONENT": component(record),

@@ -4,12 +4,13 @@ The values are those of the C++ agent's mock mode, since tests of Zeek packages
 rely on them: built from the number of the row and of the column.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from zeek_agent_core.table import Column, Snapshot, Table, Where
 from zeek_agent_core.values import Port, Row, Type
 
+TEXTS = (Type.TEXT, Type.BLOB, Type.ENUM)
 ROWS = 5
 EVENT_ROWS = 3
 FIRST_TIME = 1646252056
@@ -25,9 +26,12 @@ def value(column: Column, seed: int, position: int) -> Any:
     kind = column.type
     if kind in (Type.INT, Type.COUNT):
         return 100 * (seed + 1) + position
-    if kind in (Type.TEXT, Type.BLOB, Type.ENUM):
+    if kind in TEXTS:
         text = f"{kind}_{_letter(seed)}_{_letter(position)}"
         return text.encode() if kind is Type.BLOB else text
+    if kind in (Type.SET, Type.VECTOR) and column.element not in (None, *TEXTS):
+        element = Column(column.name, column.element or Type.TEXT, "")
+        return [value(element, seed, position + step) for step in range(3)]
     return _MAKERS[kind](seed, position)
 
 
@@ -35,13 +39,15 @@ def _elements(seed: int, position: int) -> list[str]:
     return [f"elem_{_letter(seed)}_{_letter(position, first)}" for first in "MNR"]
 
 
-_MAKERS = {
+_MAKERS: Mapping[Type, Callable[[int, int], Any]] = {
     Type.INTERVAL: lambda i, j: (10 * (i + 1) + j) * SECOND_NS,
     Type.REAL: lambda i, j: (i + 1) * 10 + (j + 1) / 10,
     Type.BOOL: lambda i, _: bool(i % 2),
     Type.TIME: lambda i, j: (FIRST_TIME + 100 * (i + 1) + j) * SECOND_US,
-    Type.ADDRESS: lambda i, j: f"192.168.1.{i % 255 + 1 + j}",
-    Type.PORT: lambda i, j: Port(10_000 * (i + 1) + j, "icmp" if j % 4 == 1 else "unknown"),
+    Type.ADDRESS: lambda i, j: f"192.168.1.{(i + j) % 255 + 1}",
+    Type.PORT: lambda i, j: Port(
+        (10_000 * (i + 1) + j) % 65_536, "icmp" if j % 4 == 1 else "unknown"
+    ),
     Type.NULL: lambda _i, _j: None,
     Type.SET: _elements,
     Type.VECTOR: _elements,

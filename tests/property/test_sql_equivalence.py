@@ -154,7 +154,9 @@ def test_conditions_select_the_same_rows(rows, condition):
 
 @settings(max_examples=80, deadline=None)
 @given(ROWS, NAMES, st.sampled_from(["=", "<", ">=", "LIKE"]), NAMES, CONDITIONS, st.data())
-def test_joins_pair_the_same_rows(rows, left, operator, right, condition, data):
+def test_joins_pair_the_same_rows(  # noqa: PLR0917 - hypothesis fills them in
+    rows, left, operator, right, condition, data
+):
     """Inner and outer joins over columns of all types agree with SQLite."""
     kind = data.draw(st.sampled_from(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]))
     where = condition.format_map({name: f"a.{name}" for name in KINDS})

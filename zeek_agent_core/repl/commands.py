@@ -19,28 +19,25 @@ class Answer(NamedTuple):
     rows: list[ResultRow]
 
 
+Function = Callable[[Tables, str], Iterator[Answer]]
+
+
 class Command(NamedTuple):
     """A declared command."""
 
     name: str
     argument: str
     summary: str
-    function: Callable[[Tables, str], Iterator[Answer]]
+    function: Function
 
 
 COMMANDS: dict[str, Command] = {}
 
 
-def command(
-    name: str, argument: str = ""
-) -> Callable[
-    [Callable[[Tables, str], Iterator[Answer]]], Callable[[Tables, str], Iterator[Answer]]
-]:
+def command(name: str, argument: str = "") -> Callable[[Function], Function]:
     """Declare a command; its docstring's first line is its help."""
 
-    def declare(
-        function: Callable[[Tables, str], Iterator[Answer]],
-    ) -> Callable[[Tables, str], Iterator[Answer]]:
+    def declare(function: Function) -> Function:
         summary = (function.__doc__ or "").partition("\n")[0]
         COMMANDS[name] = Command(name, argument, summary, function)
         return function
@@ -50,13 +47,13 @@ def command(
 
 def run(tables: Tables, text: str) -> Iterator[Answer]:
     """Return the answers of the command *text*; raise `StatementError` if there is none."""
-    name, _, argument = text.strip().partition(" ")
+    name, *rest = text.strip().rstrip(";").split(None, 1)
     known = COMMANDS.get(name)
     if known is None:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else "; .help lists all"
         raise StatementError(f"unknown command: {name}{hint}")
-    return known.function(tables, argument.strip().rstrip(";").strip())
+    return known.function(tables, rest[0].strip() if rest else "")
 
 
 def _texts(*names: str) -> tuple[ResultColumn, ...]:

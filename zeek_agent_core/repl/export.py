@@ -5,6 +5,7 @@ Columns are converted as a whole, most of them by one call of C code.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Protocol, cast
 
 from zeek_agent_core.query import ResultColumn, ResultRow
@@ -126,13 +127,18 @@ class JsonLines:
 def _json_form(column: ResultColumn, values: Values) -> tuple[str, Sequence[object]]:
     """Return a format, and what it makes the JSON form of *values* of."""
     kinds = set(map(type, values))
-    if bytes in kinds or column.type in TRANSLATED:
-        return "%s", [_encode(to_json(render.kind(column, v), v)) for v in values]
+    if bytes in kinds or column.type in TRANSLATED or _has_infinite(kinds, values):
+        forms = (to_json(render.kind(column, value), value) for value in values)
+        return "%s", [_encode(render.json_value(form)) for form in forms]
     if kinds == _INTS:
         return "%s", values
     if kinds == _TEXT and _is_plain("".join(cast("Sequence[str]", values))):
         return '"%s"', values
     return "%s", _encode_all(values)[1:-1].split(SEPARATOR)
+
+
+def _has_infinite(kinds: set[type], values: Values) -> bool:
+    return float in kinds and any(value in (inf, -inf) for value in values)
 
 
 def _is_plain(text: str) -> bool:

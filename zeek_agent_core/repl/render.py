@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.values import SqlValue, Type, to_json, to_text, type_of_value
@@ -28,7 +30,7 @@ def kind(column: ResultColumn, value: SqlValue) -> Type:
 
 
 def one_line(text: str) -> str:
-    r"""Return *text* with everything that is not printable escaped, for example ``\n``, ``\x1b``."""
+    r"""Return *text* with all that is not printable escaped, for example ``\n``, ``\x1b``."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
@@ -105,9 +107,9 @@ def csv_text(columns: Columns, rows: Rows) -> Iterator[str]:
 
 def _csv_line(values: Sequence[str]) -> str:
     buffer = io.StringIO()
-    # Before Python 3.13 only the letters of the terminator had a field quoted.
+    # Both letters must be in the terminator, or the writer leaves them unquoted in a field.
     csv.writer(buffer, lineterminator="\r\n").writerow(values)
-    return buffer.getvalue()[:-2]
+    return buffer.getvalue().removesuffix("\r\n")
 
 
 def json_text(columns: Columns, rows: Rows) -> Iterator[str]:
@@ -124,10 +126,15 @@ def jsonl_text(columns: Columns, rows: Rows) -> Iterator[str]:
     names = unique([column.name for column in columns])
     for row in rows:
         values = {
-            name: to_json(kind(column, value), value)
+            name: json_value(to_json(kind(column, value), value))
             for name, column, value in zip(names, columns, row, strict=True)
         }
         yield json.dumps(values, ensure_ascii=False)
+
+
+def json_value(value: Any) -> Any:
+    """Return *value*; the infinities, which JSON has not, as text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def unique(names: Sequence[str]) -> list[str]:

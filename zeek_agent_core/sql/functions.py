@@ -2,6 +2,7 @@
 
 import ipaddress
 import posixpath
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from zeek_agent_core.values import iso_time
 if TYPE_CHECKING:
     import apsw
     import regex
+
+IPV4 = 4
 
 REGEXP_SECONDS = 1.0
 """Time one regular expression may take on one value."""
@@ -89,7 +92,7 @@ def cidr_contains(network: Any, address: Any) -> int | None:
     host = _address(address)
     if host is None:
         return None
-    if isinstance(host, ipaddress.IPv6Address) and inside.version == 4 and host.ipv4_mapped:
+    if isinstance(host, ipaddress.IPv6Address) and inside.version == IPV4 and host.ipv4_mapped:
         host = host.ipv4_mapped
     return int(host.version == inside.version and host in inside)
 
@@ -110,7 +113,7 @@ def dirname(path: Any) -> str | None:
     return posixpath.dirname(path) if isinstance(path, str) else None
 
 
-FUNCTIONS = {
+FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, str]] = {
     "regexp": (regexp, 2, "regexp(pattern, text)"),
     "iso": (iso, 1, "iso(time)"),
     "seconds": (seconds, 1, "seconds(interval)"),

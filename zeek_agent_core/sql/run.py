@@ -6,7 +6,7 @@ from functools import cached_property
 from time import perf_counter
 
 from zeek_agent_core.errors import QueryError
-from zeek_agent_core.sql.limits import Limits
+from zeek_agent_core.limits import Limits
 
 
 Positions = Mapping[str, tuple[int, int | None]]

@@ -33,8 +33,10 @@ class ZeekAgentTables(Snapshot):
     )
     examples = (
         "SELECT name, provider, version FROM zeek_agent_tables",
-        "SELECT name, last_error, dropped FROM zeek_agent_tables "
-        "WHERE last_error IS NOT NULL OR dropped > 0",
+        (
+            "SELECT name, last_error, dropped FROM zeek_agent_tables "
+            "WHERE last_error IS NOT NULL OR dropped > 0"
+        ),
     )
 
     def rows(self, where: Where) -> Iterator[Row]:

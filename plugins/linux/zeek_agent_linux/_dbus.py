@@ -4,12 +4,11 @@ import socket
 from collections.abc import Iterator, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
-
-if TYPE_CHECKING:
-    from jeepney import Message
+from typing import Any, NamedTuple, Self
 
 RECEIVE_BYTES = 1 << 16
+AT_ONCE = 64
+"""Calls under way at a time: the daemon refuses more than its `max_replies_per_connection`."""
 
 
 class Call(NamedTuple):
@@ -48,9 +47,15 @@ class Bus:
 
     def __enter__(self) -> Self:
         """Connect and say hello."""
-        from jeepney import Parser  # noqa: PLC0415 - 20 ms that not every agent needs
-        from jeepney.auth import AuthenticationError  # noqa: PLC0415
-        from jeepney.io.blocking import prep_socket  # noqa: PLC0415
+        from jeepney import (  # type: ignore[import-untyped]  # noqa: PLC0415 - 20 ms not every agent needs
+            Parser,
+        )
+        from jeepney.auth import (  # type: ignore[import-untyped]  # noqa: PLC0415
+            AuthenticationError,
+        )
+        from jeepney.io.blocking import (  # type: ignore[import-untyped]  # noqa: PLC0415
+            prep_socket,
+        )
 
         try:
             self._socket = prep_socket(self.path, timeout=self._left())
@@ -59,7 +64,7 @@ class Bus:
         self._parser = Parser()
         hello = Call("/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
         try:
-            self._exchange([self._message(hello, "org.freedesktop.DBus")])
+            _result(hello, self._exchange([self._message(hello, hello.interface)])[0])
         except BaseException:
             self._socket.close()
             raise
@@ -76,22 +81,23 @@ class Bus:
 
     def call(self, call: Call) -> tuple[Any, ...]:
         """Return what one call returns; raise `OSError` if it fails."""
-        (answer,) = self.calls([call])
-        if isinstance(answer, Failure):
-            raise OSError(f"{call.method} failed: {answer.message or answer.name}")
-        return answer
+        return _result(call, self.calls([call])[0])
 
     def calls(self, calls: Sequence[Call]) -> list[tuple[Any, ...] | Failure]:
-        """Return the answers to *calls*, which are sent before the first answer is awaited."""
-        return self._exchange([self._message(call, self.destination) for call in calls])
+        """Return the answers to *calls*; many are sent before the first answer is awaited."""
+        answers: list[tuple[Any, ...] | Failure] = []
+        for start in range(0, len(calls), AT_ONCE):
+            some = calls[start : start + AT_ONCE]
+            answers += self._exchange([self._message(call, self.destination) for call in some])
+        return answers
 
-    def _message(self, call: Call, destination: str) -> "Message":
+    def _message(self, call: Call, destination: str) -> Any:
         from jeepney import DBusAddress, new_method_call  # noqa: PLC0415
 
         address = DBusAddress(call.path, destination, call.interface)
         return new_method_call(address, call.method, call.signature or None, call.arguments)
 
-    def _exchange(self, messages: "Sequence[Message]") -> list[tuple[Any, ...] | Failure]:
+    def _exchange(self, messages: Sequence[Any]) -> list[tuple[Any, ...] | Failure]:
         answers: dict[int, tuple[Any, ...] | Failure] = {}
         serials = range(self._serial + 1, self._serial + 1 + len(messages))
         self._serial += len(messages)
@@ -99,9 +105,7 @@ class Bus:
             self._socket.settimeout(self._left())
             self._socket.sendall(message.serialise(serial))
         while len(answers) < len(messages):
-            for serial, answer in self._receive():
-                if serial in serials:
-                    answers[serial] = answer
+            answers.update(pair for pair in self._receive() if pair[0] in serials)
         return [answers[serial] for serial in serials]
 
     def _receive(self) -> Iterator[tuple[int, tuple[Any, ...] | Failure]]:
@@ -127,3 +131,9 @@ class Bus:
         if left <= 0:
             raise TimeoutError(f"{self.path}: no answer in time")
         return left
+
+
+def _result(call: Call, answer: tuple[Any, ...] | Failure) -> tuple[Any, ...]:
+    if isinstance(answer, Failure):
+        raise OSError(f"{call.method} failed: {answer.message or answer.name}")
+    return answer

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from zeek_agent_core.api import Host, Row, Where, hookimpl
+from zeek_agent_core.api import Host, Row, TableError, Where, hookimpl
 from zeek_agent_core.schema import services
 from zeek_agent_linux._dbus import Bus, Call, Failure
 
@@ -13,7 +13,7 @@ SOCKET = "/run/dbus/system_bus_socket"
 DESTINATION = "org.freedesktop.systemd1"
 OBJECT = "/org/freedesktop/systemd1"
 SECONDS = 5.0
-"""Time that systemd has for all answers."""
+"""Time that systemd has for all answers, unless `[tables.services]` sets `timeout`."""
 
 SERVICE = "org.freedesktop.systemd1.Service"
 MANAGER = "org.freedesktop.systemd1.Manager"
@@ -35,10 +35,16 @@ IDLE = {"inactive", "failed"}
 class Services(services.Services):  # noqa: D101 - described by its declaration
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per service; main processes are asked for where they are wanted."""
-        with Bus(str(self.host.path(SOCKET)), DESTINATION, SECONDS) as bus:
-            (units,) = bus.call(LIST_UNITS)
-            (files,) = bus.call(LIST_FILES)
-            pids = main_pids(bus, units) if where.wants("pid") else {}
+        seconds = float(self.host.settings.get("services", {}).get("timeout", SECONDS))
+        path = str(self.host.path(SOCKET))
+        try:
+            with Bus(path, DESTINATION, seconds) as bus:
+                (units,) = bus.call(LIST_UNITS)
+                (files,) = bus.call(LIST_FILES)
+                pids = main_pids(bus, units) if where.wants("pid") else {}
+        except OSError as error:
+            reason = error.strerror or error
+            raise TableError(self.name, f"cannot ask systemd at {path}: {reason}") from error
         yield from merge(units, files, pids)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeek_agent_core.sql.limits import Limits
+from zeek_agent_core.limits import Limits
 from zeek_agent_core.sql.run import Run
 
 

@@ -12,7 +12,7 @@ from zeek_agent_core.errors import (
     StatementError,
 )
 from zeek_agent_core.sql.database import Database
-from zeek_agent_core.sql.limits import Limits
+from zeek_agent_core.limits import Limits
 from zeek_agent_core.sql.statement import is_blank
 
 

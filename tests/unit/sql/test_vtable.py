@@ -186,13 +186,17 @@ def filtering(where) -> Iterator[dict[str, object]]:
             [("cherry",), ("date",)],
         ),
         (
-            "SELECT a.number, name FROM numbers a RIGHT JOIN fruits ON weight = a.number + 6 "
-            "ORDER BY name",
+            (
+                "SELECT a.number, name FROM numbers a RIGHT JOIN fruits ON weight = a.number + 6 "
+                "ORDER BY name"
+            ),
             [(None, "apple"), (None, "banana"), (2, "cherry"), (2, "date")],
         ),
         (
-            "SELECT a.name, b.name FROM fruits a FULL JOIN fruits b "
-            "ON a.weight = b.weight AND a.name = 'date' ORDER BY 1, 2",
+            (
+                "SELECT a.name, b.name FROM fruits a FULL JOIN fruits b "
+                "ON a.weight = b.weight AND a.name = 'date' ORDER BY 1, 2"
+            ),
             [
                 (None, "apple"),
                 (None, "banana"),
