@@ -187,14 +187,17 @@ async def test_errors_arrive_as_they_are(path, error):
 async def test_a_slow_reader_stops_only_its_own_query(path):
     """Who does not go on reading has a few frames sent; other results come in full."""
     slow = Stream(1000, rows=100, size=1000)
-    async with served(Backend({"slow": slow, "fast": Stream(100)}), path):
-        async with RemoteBackend(path) as remote, remote.query("slow") as stream:
-            batches = aiter(stream)
-            await anext(batches)
-            assert len(await rows_of(remote, "fast")) == 1000
-            await asyncio.sleep(0.05)
-            assert slow.fetched <= protocol.WINDOW + 3
-            count = 100 + sum([len(batch) async for batch in batches])
+    async with (
+        served(Backend({"slow": slow, "fast": Stream(100)}), path),
+        RemoteBackend(path) as remote,
+        remote.query("slow") as stream,
+    ):
+        batches = aiter(stream)
+        await anext(batches)
+        assert len(await rows_of(remote, "fast")) == 1000
+        await asyncio.sleep(0.05)
+        assert slow.fetched <= protocol.WINDOW + 3
+        count = 100 + sum([len(batch) async for batch in batches])
     assert count == 100_000
 
 
@@ -539,10 +542,9 @@ ROWS = protocol.encode(protocol.Rows(2, None, [(1,)]))
 )
 async def test_a_strange_agent_is_an_error(path, answer, message):
     """An agent that does not keep to the protocol gives a clear error."""
-    async with unix.listening(path, lambda: Peer(WELCOME, answer)):
-        async with RemoteBackend(path) as remote:
-            with pytest.raises(ProtocolError, match=message):
-                await rows_of(remote, "a")
+    async with unix.listening(path, lambda: Peer(WELCOME, answer)), RemoteBackend(path) as remote:
+        with pytest.raises(ProtocolError, match=message):
+            await rows_of(remote, "a")
 
 
 async def test_a_silent_agent_is_an_error(path, monkeypatch):
