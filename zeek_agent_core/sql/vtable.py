@@ -129,7 +129,7 @@ class VirtualTable:
                 if is_list and not self.source.current.lists_are_literal:
                     continue  # APSW fails on the list if it comes from a SELECT without rows
                 if is_list:
-                    index.set_aConstraintUsage_in(number, True)
+                    index.set_aConstraintUsage_in(number, True)  # noqa: FBT003 - APSW wants it so
                 cost /= SELECTIVITY[operator] / (10 if is_list else 1)
             terms.append(Term(position, operator, is_list))
             index.set_aConstraintUsage_argvIndex(number, len(terms))
@@ -180,13 +180,13 @@ class Layout:
         self.columns = table.columns
         self.names = tuple(column.name for column in table.columns)
         self.known = frozenset(self.names)
-        self.fields = tuple((column.name, PLAIN.get(column.type)) for column in table.columns)
+        self.fields: tuple[tuple[str, Any], ...] = tuple((column.name, PLAIN.get(column.type)) for column in table.columns)
         self.defaults = {c.name: c.default for c in table.columns if c.is_parameter}
 
     def where(self, text: str, arguments: Sequence[Any]) -> Where:
         """Return what the query wants, from the plan and the values SQLite gives."""
         used, terms = _plan(text)
-        parameters = dict(self.defaults)
+        parameters: dict[str, Any] = dict(self.defaults)
         allowed: dict[str, Any] = {}
         lows: dict[str, Any] = {}
         highs: dict[str, Any] = {}
@@ -353,7 +353,7 @@ class Cursor:
         """Return one value of the current row; most pass as they are."""
         name, plain = self.fields[position]
         try:
-            value = self.row[name]
+            value: Any = self.row[name]
         except KeyError:
             return self.parameters.get(name)
         except (TypeError, IndexError) as error:
