@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from zeek_agent_core.errors import LimitError, QueryError, StoppedError
-from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.limits import Limits
+from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql.run import Positions, Run
 from zeek_agent_core.sql.session import Batch, EventRows, Session
 from zeek_agent_core.sql.statement import Statement

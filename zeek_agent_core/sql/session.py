@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import apsw
 
@@ -16,9 +16,9 @@ from zeek_agent_core.errors import (
     StatementError,
     TableError,
 )
+from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import functions
-from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.sql.run import Run
 from zeek_agent_core.sql.statement import (
     Authorizer,
@@ -108,7 +108,7 @@ class Session:
         for name in set(self.tables) - self._offered:
             self.connection.create_module(
                 name,
-                Module(self.tables[name], self),
+                cast("Any", Module(self.tables[name], self)),
                 use_bestindex_object=True,
                 eponymous=True,
                 eponymous_only=True,

@@ -186,7 +186,7 @@ class Layout:
     def where(self, text: str, arguments: Sequence[Any]) -> Where:
         """Return what the query wants, from the plan and the values SQLite gives."""
         used, terms = _plan(text)
-        parameters = dict(self.defaults)
+        parameters: dict[str, Any] = dict(self.defaults)
         allowed: dict[str, Any] = {}
         lows: dict[str, Any] = {}
         highs: dict[str, Any] = {}
@@ -359,8 +359,8 @@ class Cursor:
         except (TypeError, IndexError) as error:
             raise self.failed(TypeError("rows must be mappings")) from error
         if value.__class__ is plain:
-            if plain is not str or value.isascii():
-                return value  # type: ignore[no-any-return]
+            if plain is not str or value.isascii():  # type: ignore[attr-defined]
+                return value  # type: ignore[return-value]
         elif value is None:
             return None
         column = self.columns.columns[position]
