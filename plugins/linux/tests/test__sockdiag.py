@@ -28,7 +28,22 @@ DONE = struct.pack("=IHHIIi", 20, 3, 2, 1, 0, 0)
 
 def message(state, sport, dport, local, remote, inode, extra):
     body = struct.pack(
-        "=BBBBHH16s16sIQIIIII", 10, state, 0, 0, sport, dport, local, remote, 0, 1, 0, 0, 0, 0, inode
+        "=BBBBHH16s16sIQIIIII",
+        10,
+        state,
+        0,
+        0,
+        sport,
+        dport,
+        local,
+        remote,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        inode,
     )
     return struct.pack("=IHHII", 88 + extra, 20, 2, 1, 0) + body + b"\xff" * extra
 
