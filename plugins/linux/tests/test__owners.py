@@ -39,6 +39,7 @@ class Proc:
 
 @pytest.fixture
 def proc(tmp_path):
+    """Return a /proc without processes."""
     return Proc(tmp_path)
 
 

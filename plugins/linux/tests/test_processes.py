@@ -2,11 +2,13 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from zeek_agent_linux import _boottime
@@ -21,6 +23,7 @@ ID = "3f" * 32
 
 @pytest.fixture
 def captured(host):
+    """Return the table of a captured host."""
     return Processes(host("fixtures/processes"))
 
 
@@ -47,6 +50,7 @@ def child(work):
 
 
 def set_name(name):
+    """Set the name of this process (PR_SET_NAME)."""
     ctypes.CDLL(None).prctl(15, name, 0, 0, 0)
 
 
@@ -96,7 +100,7 @@ def test_thread_is_no_process(host, sql):
     thread = threading.Thread(target=stop.wait)
     thread.start()
     try:
-        assert os.path.exists(f"/proc/{thread.native_id}/status")
+        assert Path(f"/proc/{thread.native_id}/status").exists()
         statement = f"SELECT pid FROM processes WHERE pid = {thread.native_id}"
         assert sql(statement, Processes(host())) == []
     finally:
@@ -145,7 +149,7 @@ def test_own_process(host, sql):
     """This process is described as it sees itself."""
     columns = "ppid, uid, gid, ruid, rgid, exe, cwd"
     ids = os.geteuid(), os.getegid(), os.getuid(), os.getgid()
-    expected = (os.getppid(), *ids, os.path.realpath(sys.executable), os.getcwd())
+    expected = (os.getppid(), *ids, os.path.realpath(sys.executable), str(Path.cwd()))
     rows = sql(f"SELECT {columns} FROM processes WHERE pid = {os.getpid()}", Processes(host()))
     assert rows == [expected]
 
@@ -198,13 +202,11 @@ def test_effective_and_real_ids_live(host, sql):
 
 def test_program_with_an_odd_path(host, sql, tmp_path):
     """The path of a program that is gone and no UTF-8 ends in a note."""
-    program = os.fsencode(tmp_path) + b"/a (b) \xff"
-    with open("/bin/sleep", "rb") as source, open(program, "wb") as copy:
-        copy.write(source.read())
-    os.chmod(program, 0o755)
-    pid = os.posix_spawn(program, [program, b"60"], {})
+    program = tmp_path / os.fsdecode(b"a (b) \xff")
+    shutil.copy("/bin/sleep", program)
+    pid = os.posix_spawn(program, [program, "60"], {})
     try:
-        os.unlink(program)
+        program.unlink()
         rows = sql(f"SELECT name, exe, cmdline FROM processes WHERE pid = {pid}", Processes(host()))
     finally:
         os.kill(pid, signal.SIGKILL)

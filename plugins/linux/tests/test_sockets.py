@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from zeek_agent_linux import _netns, _sockdiag
@@ -20,6 +21,7 @@ NETNS = shutil.which("ip") is not None and os.geteuid() == 0
 
 @pytest.fixture
 def captured(host):
+    """Return the table of a captured host."""
     return Sockets(host("fixtures/sockets"))
 
 
@@ -52,7 +54,7 @@ def namespace(name):
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
-        yield os.stat(f"/run/netns/{name}").st_ino
+        yield Path(f"/run/netns/{name}").stat().st_ino
     finally:
         subprocess.run(["ip", "netns", "delete", name], check=True)
 
@@ -115,7 +117,7 @@ def test_conditions_change_nothing_but_the_work(captured, sql, condition):
 
 def test_missing_list_empties_nothing(tmp_path, host, sql):
     """Where some lists are missing or damaged the others still count."""
-    lists = os.path.join(os.path.dirname(__file__), "fixtures/sockets/proc/net")
+    lists = Path(__file__).parent / "fixtures/sockets/proc/net"
     shutil.copytree(lists, tmp_path / "proc/net")
     (tmp_path / "proc/net/icmp").unlink()
     (tmp_path / "proc/net/raw").write_text("no\nlist\n")

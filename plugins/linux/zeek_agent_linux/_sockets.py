@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from socket import ntohs
 from typing import Protocol
@@ -135,12 +135,12 @@ class ProcSource:
             listings += self._of(owners, self._list(others, where))
         return self._of(self._not_inherited(owners, listings), listings), owners
 
-    def _not_inherited(self, owners: Mapping[int, int], listings: list[Listing]) -> Set[int]:
+    def _not_inherited(self, owners: Mapping[int, int], listings: list[Listing]) -> set[int]:
         """Return the sockets that no ancestor with a lower process ID holds as well.
 
         Processes share sockets by inheritance, so this spares a look at all the others.
         """
-        own = owners.keys() & {found[-1] for each in listings for found in each.sockets}
+        own = {found[-1] for each in listings for found in each.sockets}
         for pid in {owners[inode] for inode in own}:
             for ancestor in self._owners.ancestors(pid):
                 if ancestor < pid:
