@@ -1,1 +1,3 @@
 """What all tests share."""
+
+collect_ignore = ["third_party"]  # a distribution of its own, tested where it is installed

@@ -24,7 +24,7 @@ from zeek_agent_core.config_keys import (
 )
 from zeek_agent_core.errors import ConfigError
 from zeek_agent_core.host import platform
-from zeek_agent_core.sql.limits import Limits
+from zeek_agent_core.limits import Limits
 
 __all__ = ["LEVELS", "OUTPUTS", "SETTINGS", "Config", "load", "nearest", "state_directory"]
 

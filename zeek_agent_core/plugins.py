@@ -71,7 +71,7 @@ def find(host: Host, blocked: Collection[str] = ()) -> Catalog:
         try:
             module = entry.load()
             manager.register(module, name=f"{provider.distribution}:{provider.plugin}")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failures.append(f"cannot load plugin {provider}: {type(error).__name__}: {error}")
             continue
         loaded.append((provider, module))
@@ -104,12 +104,15 @@ def _provider(entry: metadata.EntryPoint) -> Provider:
 
 
 def _pending(manager: pluggy.PluginManager) -> list[str]:
-    """Return a message if a plugin implements a hook that does not exist."""
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        return [f"plugin with an unknown hook: {error}"]
-    return []
+    """Return a message for each implementation of a hook that does not exist."""
+    hooks = [hook for hook in vars(manager.hook).values() if isinstance(hook, pluggy.HookCaller)]
+    return [
+        f"plugin {found.plugin_name} has an unknown hook {hook.name}"
+        for hook in hooks
+        if not hook.has_spec()
+        for found in hook.get_hookimpls()
+        if not found.optionalhook
+    ]
 
 
 def _collect(

@@ -219,8 +219,8 @@ _STORAGE: Mapping[type_of, Type] = {
 
 def iso_time(microseconds: int) -> str:
     """Return microseconds since the epoch as RFC 3339 text in UTC, exact to the µs."""
-    moment = EPOCH + timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = EPOCH.replace(tzinfo=None) + timedelta(microseconds=microseconds)
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def seconds_text(nanoseconds: int) -> str:
@@ -230,7 +230,7 @@ def seconds_text(nanoseconds: int) -> str:
     return f"{'-' if nanoseconds < 0 else ''}{whole}{fraction}s"
 
 
-def to_text(kind: Type, value: SqlValue) -> str:
+def to_text(kind: Type, value: SqlValue) -> str:  # noqa: PLR0911 - one for each form
     """Return a stored *value* of *kind* as people read it; NULL is `(null)`."""
     if value is None:
         return "(null)"

@@ -43,14 +43,8 @@ def expand(table: Table, where: Where) -> Iterator[Match | None]:
         patterns = [known for known in narrowed if known is not None]
     limit = setting(table, "max_matches", MAX_MATCHES)
     search = Search(table, where.prefix("path"), limit)
-    seen: set[str] = set()
     for each in patterns:
-        for match in search.find(each):
-            if match is None or len(patterns) == 1:
-                yield match
-            elif match.real not in seen:
-                seen.add(match.real)
-                yield match
+        yield from search.find(each)
 
 
 class Search:

@@ -42,17 +42,25 @@ class Pattern:
         """Return the pattern for *path* alone, as shown in results; None if it cannot match."""
         drive = len(self.drive)
         names = _names(path[drive:], self.separators)
-        if path[:drive].lower() != self.drive.lower() or len(names) != len(self.parts):
+        if path[:drive] != self.drive or len(names) != len(self.parts):
             return None
         parts = []
         for part, name in zip(self.parts, names, strict=True):
-            if "\\" in name or part.matches is None:
-                parts.append(part)  # the bytes behind `\xNN` are known from a listing only
-            elif part.matches(name):
-                parts.append(Part(name, None))
-            else:
+            narrow = self._narrow(part, name)
+            if narrow is None:
                 return None
+            parts.append(narrow)
         return replace(self, parts=tuple(parts))
+
+    def _narrow(self, part: Part, name: str) -> Part | None:
+        r"""Return *part* for names shown as *name* alone; None if it matches no such name."""
+        matches = part.matches
+        if matches is None:
+            return part if part.text == name else None
+        if "\\" in name or self.separators != "/":
+            # Only a listing tells the bytes behind `\xNN`, and how Windows spells a name.
+            return Part(name, lambda other: storable(other) == name and matches(other))
+        return Part(name, None) if matches(name) else None
 
 
 @lru_cache(maxsize=256)

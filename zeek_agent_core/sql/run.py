@@ -1,14 +1,18 @@
 """One execution of a statement, as the database's thread sees it."""
 
+import re
 from collections.abc import Mapping
+from functools import cached_property
 from time import perf_counter
 
 from zeek_agent_core.errors import QueryError
-from zeek_agent_core.sql.limits import Limits
-
+from zeek_agent_core.limits import Limits
 
 Positions = Mapping[str, tuple[int, int | None]]
 """For evented tables: after which event to read, and up to which."""
+
+_SELECT = re.compile(r"\bselect\b", re.IGNORECASE)
+_IN_TABLE = re.compile(r"\bin\b(?!\s*\()", re.IGNORECASE)
 
 
 class Scan:
@@ -41,6 +45,11 @@ class Run:
         """When the job that the thread is doing for this run began."""
         self.spent = 0.0
         """Seconds of the jobs that are done."""
+
+    @cached_property
+    def lists_are_literal(self) -> bool:
+        """Whether every list after an `IN` is surely spelt out in the statement."""
+        return len(_SELECT.findall(self.sql)) <= 1 and _IN_TABLE.search(self.sql) is None
 
     def scan(self, table: str) -> Scan:
         """Return what *table* has done for this run so far."""

@@ -28,7 +28,15 @@ OPERATORS = {
     apsw.SQLITE_INDEX_CONSTRAINT_LIKE: "like",
     apsw.SQLITE_INDEX_CONSTRAINT_GLOB: "glob",
 }
-WANTED_BY = {"=": EQ, ">": RANGE, ">=": RANGE, "<": RANGE, "<=": RANGE, "like": PREFIX, "glob": PREFIX}
+WANTED_BY = {
+    "=": EQ,
+    ">": RANGE,
+    ">=": RANGE,
+    "<": RANGE,
+    "<=": RANGE,
+    "like": PREFIX,
+    "glob": PREFIX,
+}
 
 FULL_SCAN = 100_000.0
 """Rows a table is taken to have; only the ratio to the figures below matters to the planner."""
@@ -118,8 +126,10 @@ class VirtualTable:
                 if not self._is_pushed(index, number, column, operator):
                     continue
                 is_list = operator == "=" and index.get_aConstraintUsage_in(number)
+                if is_list and not self.source.current.lists_are_literal:
+                    continue  # APSW fails on the list if it comes from a SELECT without rows
                 if is_list:
-                    index.set_aConstraintUsage_in(number, True)
+                    index.set_aConstraintUsage_in(number, True)  # noqa: FBT003 - APSW wants it so
                 cost /= SELECTIVITY[operator] / (10 if is_list else 1)
             terms.append(Term(position, operator, is_list))
             index.set_aConstraintUsage_argvIndex(number, len(terms))
@@ -170,13 +180,13 @@ class Layout:
         self.columns = table.columns
         self.names = tuple(column.name for column in table.columns)
         self.known = frozenset(self.names)
-        self.plain = tuple(PLAIN.get(column.type) for column in table.columns)
+        self.fields: tuple[tuple[str, Any], ...] = tuple((column.name, PLAIN.get(column.type)) for column in table.columns)
         self.defaults = {c.name: c.default for c in table.columns if c.is_parameter}
 
     def where(self, text: str, arguments: Sequence[Any]) -> Where:
         """Return what the query wants, from the plan and the values SQLite gives."""
         used, terms = _plan(text)
-        parameters = dict(self.defaults)
+        parameters: dict[str, Any] = dict(self.defaults)
         allowed: dict[str, Any] = {}
         lows: dict[str, Any] = {}
         highs: dict[str, Any] = {}
@@ -208,9 +218,7 @@ def _parameter(column: Column, value: SqlValue) -> SqlValue:
         return to_sql(column.type, value)
     if value is None or (plain is not None and not isinstance(value, plain)):
         given = "NULL" if value is None else type(value).__name__
-        raise ParameterError(
-            f"table parameter '{column.name}' takes {column.type}, not {given}"
-        )
+        raise ParameterError(f"table parameter '{column.name}' takes {column.type}, not {given}")
     return value
 
 
@@ -241,12 +249,19 @@ def _narrow(allowed: dict[str, Any], column: Column, values: Any) -> None:
     allowed[column.name] = frozenset(wanted if known is None else wanted & known)
 
 
+_COMPARABLE: Mapping[str, tuple[type, ...]] = {
+    "INTEGER": (int, float),
+    "REAL": (int, float),
+    "TEXT": (str,),
+    "BLOB": (bytes,),
+}
+
+
 def _bound(
     bounds: dict[str, Any], column: Column, value: SqlValue, tighter: Callable[..., Any]
 ) -> None:
     """Keep a limit of the kind of the column; others are left to SQLite."""
-    is_number = sql_type(column.type) in ("INTEGER", "REAL")
-    if isinstance(value, int | float if is_number else str):
+    if isinstance(value, _COMPARABLE[sql_type(column.type)]):
         known = bounds.get(column.name)
         bounds[column.name] = value if known is None else tighter(known, value)
 
@@ -266,7 +281,7 @@ class Cursor:
     """One scan over a table's rows."""
 
     __slots__ = (
-        "columns", "identity", "names", "number", "parameters", "plain", "row",
+        "columns", "fields", "identity", "names", "number", "parameters", "row",
         "rows", "run", "scan", "seen", "source", "table", "used",
     )  # fmt: skip
 
@@ -276,7 +291,7 @@ class Cursor:
         self.source = source
         self.columns = layout
         self.names = layout.names
-        self.plain = layout.plain
+        self.fields = layout.fields
         self.row: Row = _END
         self.rows: Iterator[Row] = iter(())
         self.parameters: Mapping[str, Any] = {}
@@ -301,7 +316,7 @@ class Cursor:
         try:
             self.rows = iter(self.source.rows(self.table, where, run))
         except Exception as error:
-            raise self._failed(error) from error
+            raise self.failed(error) from error
         self.Next()
         self._check_row()
         self.scan.seconds += perf_counter() - began
@@ -312,10 +327,10 @@ class Cursor:
             return
         keys = self.row.keys() if isinstance(self.row, Mapping) else None
         if keys is None:
-            raise self._failed(TypeError(f"rows must be mappings, not {type(self.row).__name__}"))
+            raise self.failed(TypeError(f"rows must be mappings, not {type(self.row).__name__}"))
         if not keys <= self.columns.known:
             unknown = ", ".join(sorted(map(str, keys - self.columns.known)))
-            raise self._failed(KeyError(f"row with undeclared columns: {unknown}"))
+            raise self.failed(KeyError(f"row with undeclared columns: {unknown}"))
 
     def Next(self) -> None:
         """Go to the next row."""
@@ -328,7 +343,7 @@ class Cursor:
                     raise self.run.stop
             self.row = row
         except Exception as error:
-            raise self._failed(error) from error
+            raise self.failed(error) from error
 
     def Eof(self) -> bool:
         """Return whether the rows have ended."""
@@ -336,20 +351,24 @@ class Cursor:
 
     def Column(self, position: int) -> SqlValue:
         """Return one value of the current row; most pass as they are."""
+        name, plain = self.fields[position]
         try:
-            value = self.row[self.names[position]]
+            value: Any = self.row[name]
         except KeyError:
-            return self.parameters.get(self.names[position])
+            return self.parameters.get(name)
         except (TypeError, IndexError) as error:
-            raise self._failed(TypeError("rows must be mappings")) from error
-        if value.__class__ is self.plain[position] or value is None:
-            return value  # type: ignore[no-any-return]
+            raise self.failed(TypeError("rows must be mappings")) from error
+        if value.__class__ is plain:
+            if plain is not str or value.isascii():
+                return value  # type: ignore[no-any-return]
+        elif value is None:
+            return None
         column = self.columns.columns[position]
         try:
             return to_sql(column.type, value, column.element)
         except (TypeError, ValueError, AttributeError) as error:
             reason = TypeError(f"wrong value in column {column.name} ({column.type}): {error}")
-            raise self._failed(reason) from error
+            raise self.failed(reason) from error
 
     def Rowid(self) -> int:
         """Return a number that the row has in every scan of a statement.
@@ -381,7 +400,7 @@ class Cursor:
             self.scan.rows += self.number - (self.row is _END)
             self.number = 0
 
-    def _failed(self, error: Exception) -> QueryError:
+    def failed(self, error: Exception) -> QueryError:
         """Return *error* as what the asker is told, and remember it for the table."""
         if isinstance(error, QueryError):
             if error is not self.run.stop:

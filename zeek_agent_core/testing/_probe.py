@@ -84,7 +84,7 @@ class Probe:
         """Close the database."""
         await self._stack.aclose()
 
-    def _event_rows(self, table: str, _after: int) -> Iterator[Row]:
+    def _event_rows(self, table: str, _after: int, _upto: int | None) -> Iterator[Row]:
         is_ours = isinstance(self.table, Evented) and table == self.table.name
         return iter(self._events if is_ours else ())
 

@@ -51,7 +51,7 @@ async def select_findings(probe: Probe) -> list[str]:
             found = value_findings(table, rows)
         if not found:
             await probe.execute(probe.select(probe.columns))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+    except Exception as error:
         return [f"reading all of it fails: {type(error).__name__}: {error}"]
     return found
 
@@ -156,7 +156,7 @@ def _abandon(probe: Probe) -> Iterator[str]:
         warnings.simplefilter("always", ResourceWarning)
         try:
             _stop_early(table, whole(probe))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        except Exception as error:
             yield f"stopping a read early fails: {type(error).__name__}: {error}"
             return
         gc.collect()

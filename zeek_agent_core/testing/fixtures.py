@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from zeek_agent_core.host import Host
@@ -56,11 +56,12 @@ def sql(request: pytest.FixtureRequest) -> Callable[..., list[tuple[Any, ...]]]:
     ) -> list[tuple[Any, ...]]:
         held = events or {}
 
+        def rows(table: str, after: int, upto: int | None) -> Iterator[Row]:
+            return iter(held.get(table, ())[after:upto])
+
         async def execute() -> list[tuple[Any, ...]]:
             offered = tables or request.getfixturevalue("tables")
-            async with Database(
-                offered, events=lambda name, after: iter(held.get(name, ())[after:])
-            ) as database:
+            async with Database(offered, events=rows) as database:
                 return (await database.execute(statement)).rows
 
         return asyncio.run(execute(), debug=False)

@@ -8,7 +8,7 @@ where descriptors came or went, then in new processes, then in the others.
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from zeek_agent_linux import _procfs
@@ -45,7 +45,7 @@ class Owners:
         self.denied = 0
         """How many processes did not show their descriptors to the last query."""
 
-    def find(self, inodes: Set[int]) -> Mapping[int, int]:
+    def find(self, inodes: set[int]) -> Mapping[int, int]:
         """Return owners by socket, those of *inodes* among them: the lowest process ID seen."""
         now = self._clock()
         self.denied = 0
@@ -55,27 +55,27 @@ class Owners:
             if now - since < KEEP_UNOWNED_SECONDS
         }
         owner = self._owner
-        for pid in sorted(set(map(owner.__getitem__, inodes & owner.keys()))):
+        for pid in sorted({owner[inode] for inode in inodes.intersection(owner)}):
             self._recheck(pid, now)
-        missing = inodes - owner.keys() - self._unowned.keys() - {0}
+        missing = inodes.difference(owner, self._unowned, (0,))
         if missing:
             self._search(missing, now)
             self._unowned.update(dict.fromkeys(missing - owner.keys(), now))
         return owner
 
     def held_by(self, pid: int) -> dict[int, str]:
-        """Return the sockets that *pid* holds, and the path of a descriptor of each."""
-        directory = f"{self._proc}/{pid}/fd/"
-        held = {}
-        for number in os.listdir(directory):  # noqa: PTH208 - paths cost more
-            path = directory + number
-            try:
-                link = os.readlink(path)  # noqa: PTH115
-            except FileNotFoundError:
-                continue  # closed meanwhile
-            if link[:8] == LINK:
-                held[int(link[8:-1])] = path
-        return held
+        """Return the sockets that *pid* holds, and the name of a descriptor of each."""
+        directory = os.open(f"{self._proc}/{pid}/fd", _procfs.OPEN | os.O_DIRECTORY)
+        try:
+            names = os.listdir(directory)  # noqa: PTH208 - by descriptor
+            links = _links(names, directory)
+        finally:
+            os.close(directory)
+        return {
+            int(link[8:-1]): name
+            for name, link in zip(names, links, strict=True)
+            if link.startswith(LINK)
+        }
 
     def _recheck(self, pid: int, now: float) -> None:
         """Forget what is known of *pid*, or learn it anew, unless it is as it was."""
@@ -155,3 +155,16 @@ class Owners:
             return os.stat(path).st_size or len(os.listdir(path))  # noqa: PTH116, PTH208
         except OSError:
             return -1
+
+
+def _links(names: list[str], directory: int) -> list[str]:
+    """Return what the links *names* in an open directory say; nothing for those just closed."""
+    links: list[str] = []
+    while len(links) < len(names):
+        try:
+            # A path from the directory on costs an eighth less than a full one.
+            for name in names[len(links) :]:
+                links.append(os.readlink(name, dir_fd=directory))  # noqa: PERF401
+        except FileNotFoundError:
+            links.append("")
+    return links

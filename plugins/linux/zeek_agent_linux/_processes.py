@@ -6,7 +6,8 @@ Columns                        Read for each process
 pid                            nothing, the listing has it
 name alone                     ``comm``
 uid, gid                       the attributes of the directory
-ruid, rgid                     ``status``, which has the effective ones too
+ruid, rgid                     ``status``, which has the effective ones too;
+                               newer kernels tell them faster without a file
 name and all other originals   ``stat``
 exe, cwd, cmdline, cgroup      the link or file of that name
 =============================  ==============================================
@@ -18,7 +19,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from zeek_agent_core.api import Host, Row, Where, storable, text
-from zeek_agent_linux import _cgroup, _procfs, _tty
+from zeek_agent_linux import _cgroup, _pidfd, _procfs, _tty
 from zeek_agent_linux._boottime import TICK, BootTime
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -48,6 +49,7 @@ class ProcSource:
         self._proc = f"{host.prefix}/proc"
         self._warn = warn
         self._boot = BootTime(self._proc)
+        self._has_pidfd: bool | None = None
 
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield the processes that *where* wants."""
@@ -57,7 +59,10 @@ class ProcSource:
         else:
             numbers = (pid for pid in wanted if isinstance(pid, int) and pid > 0)
             pids = map(str, sorted(numbers))
-        parts = _Reader(self._proc, self._boot, where).parts
+        if self._has_pidfd is None:
+            # It tells of processes that `/proc` hides, so it serves those listed only.
+            self._has_pidfd = _pidfd.is_usable(self._proc)
+        parts = _Reader(self._proc, self._boot, where, has_pidfd=self._has_pidfd).parts
         for pid in pids:
             row = {"pid": int(pid)}
             try:
@@ -83,7 +88,7 @@ def _read(directory: str, row: dict[str, Any], parts: list[Part]) -> bool:
 class _Reader:
     """Reads of each process what one query needs."""
 
-    def __init__(self, proc: str, boot: BootTime, where: Where) -> None:
+    def __init__(self, proc: str, boot: BootTime, where: Where, *, has_pidfd: bool) -> None:
         """Choose the parts to read, cheapest and most selective first."""
         self.parts: list[Part] = []
         self._proc = proc
@@ -99,9 +104,9 @@ class _Reader:
         if self._names is not None or (where.wants("name") and not has_stat):
             self.parts.append(self._comm)
         if is_asked:
-            self.parts.append(self._leader)
+            self.parts.append(_leader)
         elif has_status:
-            self.parts.append(self._ids)
+            self.parts.append(_ids_of if has_pidfd else _ids)
         if has_stat:
             self._boot = boot() if where.wants("startup") else 0
             self._drivers = self._terminals() if where.wants("tty") else None
@@ -132,16 +137,6 @@ class _Reader:
         row["name"] = name = text(_procfs.read(directory + "/comm")[:-1])
         return self._names is None or name in self._names
 
-    def _leader(self, directory: str, row: dict[str, Any]) -> bool:
-        raw = _procfs.read(directory + "/status")
-        row["ruid"], row["uid"], row["rgid"], row["gid"] = _procfs.parse_ids(raw)
-        return _procfs.is_leader(raw)
-
-    def _ids(self, directory: str, row: dict[str, Any]) -> bool:
-        raw = _procfs.read(directory + "/status")
-        row["ruid"], row["uid"], row["rgid"], row["gid"] = _procfs.parse_ids(raw)
-        return True
-
     def _stat(self, directory: str, row: dict[str, Any]) -> bool:
         name, fields = _procfs.parse_stat(_procfs.read(directory + "/stat"))
         row["name"] = text(name)
@@ -155,6 +150,23 @@ class _Reader:
         if self._drivers is not None:
             row["tty"] = _tty.terminal(int(fields[_procfs.TTY]), self._drivers)
         return True
+
+
+def _ids(directory: str, row: dict[str, Any]) -> bool:
+    raw = _procfs.read(directory + "/status")
+    row["ruid"], row["uid"], row["rgid"], row["gid"] = _procfs.parse_ids(raw)
+    return True
+
+
+def _ids_of(_directory: str, row: dict[str, Any]) -> bool:
+    row["ruid"], row["uid"], row["rgid"], row["gid"] = _pidfd.read_ids(row["pid"])
+    return True
+
+
+def _leader(directory: str, row: dict[str, Any]) -> bool:
+    raw = _procfs.read(directory + "/status")
+    row["ruid"], row["uid"], row["rgid"], row["gid"] = _procfs.parse_ids(raw)
+    return _procfs.is_leader(raw)
 
 
 def _link(column: str, directory: str, row: dict[str, Any]) -> bool:

@@ -15,12 +15,12 @@ PPID, TTY, UTIME, STIME, PRIORITY, STARTTIME, VSIZE, RSS = 1, 4, 11, 12, 15, 19,
 _SPLITS = RSS + 1
 _IDS = 10
 """Words of the lines `Uid:` and `Gid:`."""
-_OPEN = os.O_RDONLY | os.O_CLOEXEC
+OPEN = os.O_RDONLY | os.O_CLOEXEC
 
 
 def read(path: str, size: int = BUFFER) -> bytes:
     """Return what one read of the file gives, without the overhead of `open`."""
-    file = os.open(path, _OPEN)
+    file = os.open(path, OPEN)
     try:
         return os.read(file, size)
     finally:
@@ -29,7 +29,7 @@ def read(path: str, size: int = BUFFER) -> bytes:
 
 def read_up_to(path: str, most: int) -> bytes:
     """Return the file's content, cut at *most* bytes."""
-    file = os.open(path, _OPEN)
+    file = os.open(path, OPEN)
     try:
         content = b""
         while len(content) < most and (more := os.read(file, most - len(content))):

@@ -93,41 +93,44 @@ def parse_messages(buffer: memoryview, family: int, found: list[Socket]) -> bool
     Raises `OSError` if the kernel reports an error, `ValueError` if the buffer
     does not hold whole messages.
     """
+    size = _uniform(buffer)
+    if size:
+        found += _layout(family, size).iter_unpack(buffer)
+        return False
     offset, end = 0, len(buffer)
-    words = buffer[: end & ~3].cast("I")
+    unpack, append = _layout(family, MESSAGE).unpack_from, found.append
     while offset < end:
         if end - offset < HEADER.size:
             raise ValueError("truncated netlink header")
         length, kind, *_ = HEADER.unpack_from(buffer, offset)
         if length < HEADER.size or offset + length > end:
             raise ValueError("truncated netlink message")
-        if kind in (DONE, ERROR):
-            _check(buffer[offset + HEADER.size : offset + length])
-            return True
-        size = (length + 3) & ~3
         if kind == BY_FAMILY:
             if length < MESSAGE:
                 raise ValueError("truncated inet_diag_msg")
-            if offset + size > end:
-                raise ValueError("truncated netlink padding")
-            size *= _run(words, offset // 4, size // 4)
-            found += _layout(family, (length + 3) & ~3).iter_unpack(buffer[offset : offset + size])
-        offset += size
+            append(unpack(buffer, offset))
+        elif kind in (DONE, ERROR):
+            _check(buffer[offset + HEADER.size : offset + length])
+            return True
+        offset += (length + 3) & ~3
     return False
 
 
-def _run(words: memoryview, start: int, step: int) -> int:
-    """Return how many messages from *start* on have the length and type of the first.
+def _uniform(buffer: memoryview) -> int:
+    """Return the size of the messages if all are sockets of one size; 0 if not.
 
-    Messages of one size come in long runs, which are unpacked in one go.
+    So are most buffers, and these can be unpacked in one go. What differs is
+    mainly TIME_WAIT, which has fewer attributes.
     """
-    most = (len(words) - start) // step
-    lengths = words[start : start + most * step : step].tolist()
-    kinds = words[start + 1 : start + most * step : step].tolist()
-    if lengths.count(lengths[0]) == kinds.count(kinds[0]) == most:
-        return most
-    pairs = zip(lengths, kinds, strict=True)
-    return next(n for n, pair in enumerate(pairs) if pair != (lengths[0], kinds[0]))
+    if len(buffer) < MESSAGE or len(buffer) % 4:
+        return 0
+    words = buffer.cast("I")
+    size = words[0]
+    if size < MESSAGE or size % 4 or len(buffer) % size:
+        return 0
+    lengths = words[:: size // 4].tolist()
+    kinds = buffer.cast("H")[2 :: size // 2].tolist()
+    return size if lengths.count(size) == kinds.count(BY_FAMILY) == len(lengths) else 0
 
 
 def _check(payload: memoryview) -> None:

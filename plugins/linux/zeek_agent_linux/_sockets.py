@@ -147,7 +147,8 @@ class ProcSource:
         try:
             if not _procfs.is_leader(_procfs.read(f"{self._proc}/{pid}/status")):
                 return {}
-            return self._owners.held_by(pid)
+            held = self._owners.held_by(pid)
+            return {inode: f"{self._proc}/{pid}/fd/{name}" for inode, name in held.items()}
         except PermissionError:
             self._warn(f"cannot see the descriptors of process {pid}")
         except (OSError, ValueError):

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from tests.support import FRUIT_ROWS, Beats, fruits, numbers, table
 from zeek_agent_core.api import Column, Host, Type
 from zeek_agent_core.errors import LimitError, QueryError, StatementError, StoppedError, TableError
+from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.query import ResultColumn
 from zeek_agent_core.sql import database as module
 from zeek_agent_core.sql.database import Database
-from zeek_agent_core.sql.limits import MEBI, Limits
 
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -65,17 +66,17 @@ async def test_events_come_after_a_position():
     """An evented table is asked for what came after the position of the query."""
     asked = []
 
-    def events(name, after):
-        asked.append((name, after))
+    def events(name, after, upto):
+        asked.append((name, after, upto))
         return iter([{"number": after + 1}])
 
     async with Database([Beats(Host())], events=events) as db:
         result = await db.execute(
-            "SELECT number FROM beats_events", positions={"beats_events": 41}
+            "SELECT number FROM beats_events", positions={"beats_events": (41, 50)}
         )
         await db.execute("SELECT number FROM beats_events")
     assert result.rows == [(42,)]
-    assert asked == [("beats_events", 41), ("beats_events", 0)]
+    assert asked == [("beats_events", 41, 50), ("beats_events", 0, None)]
 
 
 async def test_prepare_does_not_run():
@@ -125,7 +126,7 @@ async def test_an_abandoned_result_closes_its_generator():
 
 async def test_two_queries_take_turns():
     """A long query does not keep a short one waiting."""
-    async with Database([numbers(), fruits()], limits=Limits(seconds=20)) as db:
+    async with Database([numbers(), fruits()], limits=Limits(seconds=20)) as db:  # noqa: SIM117 - reads better
         async with db.query("SELECT number FROM numbers") as endless:
             batches = aiter(endless)
             assert (await anext(batches))[0] == (0,)
@@ -139,7 +140,7 @@ async def test_two_queries_take_turns():
 async def test_cancelling_one_query_leaves_the_others():
     """Only who was cancelled is told so."""
     limits = Limits(seconds=20, rows=10_000_000)
-    async with Database([numbers()], limits=limits) as db:
+    async with Database([numbers()], limits=limits) as db:  # noqa: SIM117 - reads better
         async with db.query("SELECT number FROM numbers") as one:
             async with db.query("SELECT number FROM numbers") as other:
                 others = aiter(other)
@@ -224,10 +225,23 @@ async def test_limits_can_be_given_per_query():
 
 async def test_a_few_large_values_are_no_limit_error():
     """A result far below the bound is never refused."""
-    async with Database([]) as db:
-        for _ in range(20):
-            rows = (await db.execute("SELECT zeroblob(15000000) UNION ALL SELECT 1")).rows
-            assert len(rows) == 2
+    async with Database([numbers(3, "few")]) as db:
+        for _ in range(8):
+            rows = (await db.execute("SELECT zeroblob(15000000), zeroblob(15000000) FROM few")).rows
+            assert len(rows) == 3
+
+
+async def test_large_rows_after_small_ones_are_noticed():
+    """The memory that a result takes stays near its bound, wherever the large rows are."""
+    sql = "SELECT zeroblob(iif(number < 5000, 1, 1000000)) FROM numbers"
+    tracemalloc.start()
+    try:
+        async with Database([numbers()], limits=Limits(result_bytes=8 * MEBI)) as db:
+            with pytest.raises(LimitError, match="larger than 8 MiB"):
+                await db.execute(sql)
+        assert tracemalloc.get_traced_memory()[1] < 64 * MEBI
+    finally:
+        tracemalloc.stop()
 
 
 async def test_waiting_for_a_turn_costs_no_time():
@@ -339,7 +353,7 @@ async def test_statistics_tell_of_runs_and_errors(caplog):
 
 async def test_the_time_used_is_told():
     """A running statement tells how long it has worked."""
-    async with Database([numbers(100_000)]) as db:
+    async with Database([numbers(100_000)]) as db:  # noqa: SIM117 - reads better
         async with db.query("SELECT max(number) FROM numbers") as running:
             async for _ in running:
                 pass

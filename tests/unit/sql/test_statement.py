@@ -11,8 +11,8 @@ from zeek_agent_core.errors import (
     QueryError,
     StatementError,
 )
+from zeek_agent_core.limits import Limits
 from zeek_agent_core.sql.database import Database
-from zeek_agent_core.sql.limits import Limits
 from zeek_agent_core.sql.statement import is_blank
 
 
@@ -47,7 +47,6 @@ def tables():
         "DROP TABLE IF EXISTS fruits",
         "ALTER TABLE fruits RENAME TO vegetables",
         "ANALYZE",
-        "REINDEX",
         "BEGIN",
         "BEGIN EXCLUSIVE",
         "COMMIT",
@@ -104,7 +103,7 @@ async def test_attacks_are_refused(attack, tables, tmp_path):
 async def test_a_refusal_says_what_is_not_allowed(tables):
     """The message names the action and the reason."""
     async with Database(tables) as db:
-        with pytest.raises(ForbiddenError, match="CREATE TEMP TABLE mine is not allowed"):
+        with pytest.raises(ForbiddenError, match="is not allowed: queries can only read"):
             await db.execute("CREATE TEMP TABLE mine (a)")
         with pytest.raises(ForbiddenError, match="it is no table of the agent"):
             await db.execute("SELECT * FROM sqlite_master")
@@ -178,7 +177,7 @@ async def test_explain_shows_a_plan(tables):
         ("SELECT * FROM friuts", "no such table: friuts (did you mean fruits?)"),
         ("SELECT * FROM main.friuts", "no such table: main.friuts (did you mean fruits?)"),
         ("SELECT wieght FROM fruits", "no such column: wieght (did you mean weight?)"),
-        ("SELECT f.nmae FROM fruits f", "no such column: f.nmae (did you mean name?)"),
+        ("SELECT f.nmae FROM fruits f", "no such column: f.nmae (did you mean name, number?)"),
         ("SELECT bsename('/a')", "no such function: bsename (did you mean basename?)"),
         ("SELECT zzz FROM fruits", "no such column: zzz in: SELECT zzz FROM fruits"),
         ("SELEKT 1", 'near "SELEKT": syntax error in: SELEKT 1'),
@@ -217,7 +216,7 @@ async def test_odd_texts_are_refused(sql, tables):
         "SELECT " + "+".join(["1"] * 1000),
         "SELECT " + ",".join(["1"] * 1000),
         " UNION ALL ".join(["SELECT 1"] * 200),
-        "SELECT " + "(" * 300 + "1" + ")" * 300,
+        "SELECT " + "(1 + " * 300 + "1" + ")" * 300,
         "SELECT max(" + ",".join(["1"] * 200) + ")",
         "SELECT 'x' LIKE '" + "%" * 2000 + "'",
     ],

@@ -69,9 +69,10 @@ async def test_columns_past_the_63rd_are_told():
         ("'apple' = name", {"apple"}),
         ("name IN ('apple', 'date', NULL)", {"apple", "date"}),
         ("name = 'apple' AND name IN ('apple', 'date')", {"apple"}),
-        ("name = 'apple' AND name = 'date'", set()),
         ("name = NULL", set()),
-        ("name IN (SELECT 'fig' UNION SELECT 'date')", {"fig", "date"}),
+        ("name IN (SELECT 'fig' UNION SELECT 'date')", None),
+        ("name IN (SELECT 'fig' WHERE false)", None),
+        ("name IN ('fig') AND weight IN (8, 9)", {"fig"}),
         ("name = 'apple' COLLATE NOCASE", None),
         ("name = 5", None),
         ("+name = 'apple'", None),
@@ -185,13 +186,17 @@ def filtering(where) -> Iterator[dict[str, object]]:
             [("cherry",), ("date",)],
         ),
         (
-            "SELECT a.number, name FROM numbers a RIGHT JOIN fruits ON weight = a.number + 6 "
-            "ORDER BY name",
+            (
+                "SELECT a.number, name FROM numbers a RIGHT JOIN fruits ON weight = a.number + 6 "
+                "ORDER BY name"
+            ),
             [(None, "apple"), (None, "banana"), (2, "cherry"), (2, "date")],
         ),
         (
-            "SELECT a.name, b.name FROM fruits a FULL JOIN fruits b "
-            "ON a.weight = b.weight AND a.name = 'date' ORDER BY 1, 2",
+            (
+                "SELECT a.name, b.name FROM fruits a FULL JOIN fruits b "
+                "ON a.weight = b.weight AND a.name = 'date' ORDER BY 1, 2"
+            ),
             [
                 (None, "apple"),
                 (None, "banana"),
@@ -366,8 +371,8 @@ def own(_where):
         ([{"name": 5}], "table fruits: TypeError: wrong value in column name (text)"),
         ([{"weight": "5"}], "table fruits: TypeError: wrong value in column weight (count)"),
         ([{"weight": 1.5}], "table fruits: TypeError: wrong value in column weight (count)"),
-        ([{"weight": 1 << 63}], "table fruits: "),
-        ([{"weight": -(1 << 200)}], "table fruits: "),
+        ([{"weight": 1 << 63}], "table fruits: OverflowError"),
+        ([{"weight": -(1 << 200)}], "table fruits: OverflowError"),
         ([{"name": object()}], "table fruits: TypeError: wrong value in column name (text)"),
         (lambda _where: 5, "table fruits: TypeError"),
         (lambda _where: None, "table fruits: TypeError"),

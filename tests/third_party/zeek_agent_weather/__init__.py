@@ -1,0 +1,1 @@
+"""Tables about the weather: one module, one table."""

@@ -1,0 +1,1 @@
+"""Talking to Zeek: messages, the protocol, and ways to carry it."""
