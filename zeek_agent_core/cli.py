@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import io
 import os
 import sys
@@ -92,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the agent as *arguments* say; return the exit status."""
+    gc.disable()  # until all is loaded: nothing of that is garbage
     options = parser().parse_args(arguments)
     if options.version:
         print(f"Zeek Agent v{__version__}", file=sys.stderr)
@@ -206,9 +208,11 @@ def _set_up_logging(config: Config, *, is_quiet: bool, is_local: bool) -> None:
 
 
 def _autodoc(config: Config) -> int:
+    import json  # noqa: PLC0415 - one of several uses
+
     from zeek_agent_core import autodoc, kernel, plugins  # noqa: PLC0415 - one of several uses
     from zeek_agent_core.host import Host  # noqa: PLC0415 - one of several uses
 
     catalog = plugins.find(Host(settings=config.tables), config.blocked)
-    print(autodoc.schemas(kernel.offered(catalog)))
+    print(json.dumps(autodoc.schemas(kernel.offered(catalog)), indent=4, sort_keys=True))
     return OK

@@ -54,13 +54,13 @@ class Handler(Protocol):
     """Who a transport tells what happens; called on the event loop."""
 
     def connected(self, peer: Peer) -> None:
-        """The server has answered; events may flow."""
+        """Learn who answered; events may flow."""
 
     def received(self, event: Event) -> None:
-        """An event came."""
+        """Take an event."""
 
     def complained(self, text: str) -> None:
-        """The server said that something it was sent is wrong; the connection goes on."""
+        """Learn what the server did not like; the connection goes on."""
 
 
 class Lost(Exception):  # noqa: N818 - it is an event rather than an error

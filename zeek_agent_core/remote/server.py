@@ -50,6 +50,7 @@ MOST_REQUESTS = 32
 HELLO_SECONDS = 10.0
 """Time a client has for its hello."""
 CLOSE_SECONDS = 2.0
+REFUSE_SECONDS = 0.5
 READ_BYTES = 1 << 16
 BUFFER_BYTES = 1 << 18
 """Bytes that wait for a client to read them before its requests pause."""
@@ -82,15 +83,18 @@ class Server:
         self.clients: dict[Client, asyncio.Task[None]] = {}
         self._backend = backend
         self._spawn = spawn
+        self._refused: set[asyncio.StreamWriter] = set()
         self._is_closed = False
 
     def protocol(self) -> asyncio.Protocol:
         """Return what takes one connection."""
-        reader = asyncio.StreamReader(limit=protocol.MAX_REQUEST)
+        reader = asyncio.StreamReader(limit=READ_BYTES)
         return asyncio.StreamReaderProtocol(reader, self._accept)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._is_closed or not endpoint.is_trusted(writer.transport):
+        if self._is_closed:
+            writer.transport.abort()
+        elif not endpoint.is_trusted(writer.transport):
             self._refuse(writer, "only root and the user of the agent may ask it")
         elif len(self.clients) >= MOST_CLIENTS:
             self._refuse(writer, f"{MOST_CLIENTS} consoles are connected already")
@@ -100,11 +104,16 @@ class Server:
             self.clients[client] = task
             task.add_done_callback(lambda _: self.clients.pop(client, None))
 
-    @staticmethod
-    def _refuse(writer: asyncio.StreamWriter, reason: str) -> None:
+    def _refuse(self, writer: asyncio.StreamWriter, reason: str) -> None:
+        """Tell a client why it is not served; its hello must not find a closed connection."""
         log.warning("console refused: %s", reason)
         writer.write(protocol.encode(Refused(0, reason)))
-        writer.close()
+        self._refused.add(writer)
+        asyncio.get_running_loop().call_later(REFUSE_SECONDS, self._drop, writer)
+
+    def _drop(self, writer: asyncio.StreamWriter) -> None:
+        self._refused.discard(writer)
+        writer.transport.abort()
 
     async def close(self) -> None:
         """End all connections."""
@@ -114,6 +123,8 @@ class Server:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        for writer in list(self._refused):
+            self._drop(writer)
 
 
 class Credit:

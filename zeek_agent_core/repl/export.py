@@ -4,8 +4,8 @@ Columns are converted as a whole, most of them by one call of C code.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Protocol, cast
 
 from zeek_agent_core.query import ResultColumn, ResultRow
@@ -22,8 +22,11 @@ TRANSLATED = frozenset(
 SEPARATOR = "\x01"
 """What JSON text never contains: it escapes control characters."""
 
-_SPECIAL = re.compile('[,"\r\n]')
-_TEXT, _NONE = {str}, type(None)
+QUOTE = '"'
+SPECIAL = f"{QUOTE},\r\n"
+"""Letters that have a field of a record quoted."""
+
+_INTS, _NUMBERS = {int}, {int, float}
 
 
 class Exporter(Protocol):
@@ -48,13 +51,12 @@ class Csv:
 
     def begin(self) -> str:
         """Return the header."""
-        names = [_quoted_fields([column.name]) for column in self._columns]
-        return self._lines(names)
+        return self._lines([_quoted([column.name]) for column in self._columns])
 
     def rows(self, rows: Sequence[ResultRow]) -> str:
         """Return a record for each of *rows*."""
         columns = zip(self._columns, zip(*rows, strict=True), strict=True)
-        return self._lines([_quoted_fields(_fields(*column)) for column in columns])
+        return self._lines([_fields(*column) for column in columns])
 
     def end(self) -> str:
         """Return nothing."""
@@ -67,20 +69,37 @@ class Csv:
 
 
 def _fields(column: ResultColumn, values: Values) -> Sequence[str]:
-    kinds = set(map(type, values))
-    if kinds == _TEXT and column.type not in TRANSLATED:
-        return cast("Sequence[str]", values)
-    if bytes in kinds or column.type in TRANSLATED:
-        return ["" if v is None else to_text(render.kind(column, v), v) for v in values]
-    if _NONE in kinds:
-        return ["" if v is None else str(v) for v in values]
-    return list(map(str, values))
+    """Return *values* as text, quoted where a record needs it."""
+    if column.type in TRANSLATED:
+        return _quoted([_field(column, value) for value in values])
+    joined = _joined(values)
+    if joined is not None:
+        return _quoted(cast("Sequence[str]", values), joined)
+    if set(map(type, values)) <= _NUMBERS:
+        return list(map(repr, values))
+    return _quoted([_field(column, value) for value in values])
 
 
-def _quoted_fields(fields: Sequence[str]) -> Sequence[str]:
-    if _SPECIAL.search("".join(fields)) is None:
+def _joined(values: Values) -> str | None:
+    """Return *values* as one text; None if not all of them are text."""
+    try:
+        return "".join(cast("Sequence[str]", values))
+    except TypeError:
+        return None
+
+
+def _field(column: ResultColumn, value: SqlValue) -> str:
+    return "" if value is None else to_text(render.kind(column, value), value)
+
+
+def _quoted(fields: Sequence[str], joined: str | None = None) -> Sequence[str]:
+    joined = "".join(fields) if joined is None else joined
+    if not any(letter in joined for letter in SPECIAL):
         return fields
-    return [f'"{f.replace(chr(34), chr(34) * 2)}"' if _SPECIAL.search(f) else f for f in fields]
+    return [
+        f'"{field.replace(QUOTE, QUOTE * 2)}"' if any(map(field.__contains__, SPECIAL)) else field
+        for field in fields
+    ]
 
 
 class JsonLines:
@@ -90,8 +109,7 @@ class JsonLines:
         """Export rows of *columns*."""
         self._columns = columns
         names = render.unique([column.name for column in columns])
-        keys = [json.dumps(name, ensure_ascii=False).replace("%", "%%") for name in names]
-        self._template = "{" + ", ".join(f"{key}: %s" for key in keys) + "}"
+        self._keys = [f"{_encode(name)}: ".replace("%", "%%") for name in names]
 
     def begin(self) -> str:
         """Return nothing."""
@@ -104,21 +122,37 @@ class JsonLines:
     def objects(self, rows: Sequence[ResultRow]) -> Iterator[str]:
         """Return the objects for *rows*."""
         columns = zip(self._columns, zip(*rows, strict=True), strict=True)
-        texts = [_json_texts(*column) for column in columns]
-        return map(self._template.__mod__, zip(*texts, strict=True))
+        formats, values = zip(*(_json_form(*column) for column in columns), strict=True)
+        fields = map(str.__add__, self._keys, formats)
+        template = "{" + ", ".join(fields) + "}"
+        return map(template.__mod__, zip(*values, strict=True))
 
     def end(self) -> str:
         """Return nothing."""
         return ""
 
 
-def _json_texts(column: ResultColumn, values: Values) -> Sequence[object]:
+def _json_form(column: ResultColumn, values: Values) -> tuple[str, Sequence[object]]:
+    """Return a format, and what it makes the JSON form of *values* of."""
+    text = None if column.type in TRANSLATED else _joined(values)
+    if text is not None and _is_plain(text):
+        return '"%s"', values
     kinds = set(map(type, values))
-    if bytes in kinds or column.type in TRANSLATED:
-        return [_encode(to_json(render.kind(column, v), v)) for v in values]
-    if kinds == {int}:
-        return values
-    return _encode_all(values)[1:-1].split(SEPARATOR)
+    if bytes in kinds or column.type in TRANSLATED or _has_infinite(kinds, values):
+        forms = (to_json(render.kind(column, value), value) for value in values)
+        return "%s", [_encode(render.json_value(form)) for form in forms]
+    if kinds == _INTS:
+        return "%s", values
+    return "%s", _encode_all(values)[1:-1].split(SEPARATOR)
+
+
+def _has_infinite(kinds: set[type], values: Values) -> bool:
+    return float in kinds and any(value in (inf, -inf) for value in values)
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether JSON has *text* as it is, between quotes."""
+    return len(_encode(text)) == len(text) + 2
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode

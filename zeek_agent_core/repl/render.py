@@ -1,6 +1,5 @@
 """Pure: the result of a statement as text, in one of several modes."""
 
-import csv
 import io
 import json
 import math
@@ -179,6 +178,8 @@ def csv_text(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[str
 
 
 def _csv_line(values: Sequence[str]) -> str:
+    import csv  # noqa: PLC0415 - for one mode of several
+
     buffer = io.StringIO()
     # Both letters must be in the terminator, or the writer leaves them unquoted in a field.
     csv.writer(buffer, lineterminator="\r\n").writerow(values)
@@ -199,13 +200,13 @@ def jsonl_text(columns: Columns, rows: Rows, _: Style = PLAIN) -> Iterator[str]:
     names = unique([column.name for column in columns])
     for row in rows:
         values = {
-            name: _json_value(to_json(kind(column, value), value))
+            name: json_value(to_json(kind(column, value), value))
             for name, column, value in zip(names, columns, row, strict=True)
         }
         yield json.dumps(values, ensure_ascii=False)
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Return *value*; the infinities, which JSON has not, as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
