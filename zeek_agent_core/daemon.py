@@ -13,14 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from zeek_agent_core import __version__, kernel, lock, logs
-<<<<<<< HEAD
 from zeek_agent_core.config import Config, socket_path, state_directory
 from zeek_agent_core.errors import AgentError, RemoteError
-from zeek_agent_core.host import platform
-=======
-from zeek_agent_core.config import Config, state_directory
-from zeek_agent_core.errors import AgentError
->>>>>>> main
 from zeek_agent_core.kernel import Agent
 from zeek_agent_core.local.outputs import make_sink
 from zeek_agent_core.local.pack import configured_pack
