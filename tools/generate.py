@@ -19,7 +19,6 @@ PACKS = ("linux", "darwin", "windows")
 sys.path[:0] = [str(ROOT), *(str(ROOT / "plugins" / pack) for pack in PACKS)]
 
 from tools import configuration  # noqa: E402
-
 from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Evented, Table  # noqa: E402
 
 NOTE = "<!-- Written by tools/generate.py from the table's declaration. -->"

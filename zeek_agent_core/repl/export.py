@@ -26,7 +26,7 @@ QUOTE = '"'
 SPECIAL = f"{QUOTE},\r\n"
 """Letters that have a field of a record quoted."""
 
-_TEXT, _INTS, _NUMBERS = {str}, {int}, {int, float}
+_INTS, _NUMBERS = {int}, {int, float}
 
 
 class Exporter(Protocol):
@@ -72,20 +72,28 @@ def _fields(column: ResultColumn, values: Values) -> Sequence[str]:
     """Return *values* as text, quoted where a record needs it."""
     if column.type in TRANSLATED:
         return _quoted([_field(column, value) for value in values])
-    kinds = set(map(type, values))
-    if kinds <= _NUMBERS:
+    joined = _joined(values)
+    if joined is not None:
+        return _quoted(cast("Sequence[str]", values), joined)
+    if set(map(type, values)) <= _NUMBERS:
         return list(map(repr, values))
-    if kinds == _TEXT:
-        return _quoted(cast("Sequence[str]", values))
     return _quoted([_field(column, value) for value in values])
+
+
+def _joined(values: Values) -> str | None:
+    """Return *values* as one text; None if not all of them are text."""
+    try:
+        return "".join(cast("Sequence[str]", values))
+    except TypeError:
+        return None
 
 
 def _field(column: ResultColumn, value: SqlValue) -> str:
     return "" if value is None else to_text(render.kind(column, value), value)
 
 
-def _quoted(fields: Sequence[str]) -> Sequence[str]:
-    joined = "".join(fields)
+def _quoted(fields: Sequence[str], joined: str | None = None) -> Sequence[str]:
+    joined = "".join(fields) if joined is None else joined
     if not any(letter in joined for letter in SPECIAL):
         return fields
     return [
@@ -126,14 +134,15 @@ class JsonLines:
 
 def _json_form(column: ResultColumn, values: Values) -> tuple[str, Sequence[object]]:
     """Return a format, and what it makes the JSON form of *values* of."""
+    text = None if column.type in TRANSLATED else _joined(values)
+    if text is not None and _is_plain(text):
+        return '"%s"', values
     kinds = set(map(type, values))
     if bytes in kinds or column.type in TRANSLATED or _has_infinite(kinds, values):
         forms = (to_json(render.kind(column, value), value) for value in values)
         return "%s", [_encode(render.json_value(form)) for form in forms]
     if kinds == _INTS:
         return "%s", values
-    if kinds == _TEXT and _is_plain("".join(cast("Sequence[str]", values))):
-        return '"%s"', values
     return "%s", _encode_all(values)[1:-1].split(SEPARATOR)
 
 

@@ -11,10 +11,10 @@ import pytest
 from tests.support import FRUIT_ROWS, Beats, fruits, numbers, table
 from zeek_agent_core.api import Column, Host, Type
 from zeek_agent_core.errors import LimitError, QueryError, StatementError, StoppedError, TableError
+from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.query import ResultColumn
 from zeek_agent_core.sql import database as module
 from zeek_agent_core.sql.database import Database
-from zeek_agent_core.limits import MEBI, Limits
 
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
