@@ -18,9 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKS = ("linux", "darwin", "windows")
 sys.path[:0] = [str(ROOT), *(str(ROOT / "plugins" / pack) for pack in PACKS)]
 
+from tools import configuration  # noqa: E402
 from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Evented, Table  # noqa: E402
 
 NOTE = "<!-- Written by tools/generate.py from the table's declaration. -->"
+CONFIGURATION_NOTE = "<!-- Written by tools/generate.py from zeek_agent_core/config_keys.py. -->"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 CONDITIONS = {EQ: "`=`, `IN`", RANGE: "`<`, `>`, `BETWEEN`", PREFIX: "`LIKE`, `GLOB`"}
 SYSTEMS = {"linux": "Linux", "darwin": "macOS", "windows": "Windows"}
@@ -169,6 +171,7 @@ def files(tables: Mapping[str, Documented]) -> dict[Path, str]:
     pages = ROOT / "docs/tables"
     written = {pages / f"{name}.md": page(entry) for name, entry in tables.items()}
     written[pages / "README.md"] = f"{NOTE}\n\n# Tables\n\n{index(tables.values(), '')}\n"
+    written[configuration.path(ROOT)] = configuration.page(CONFIGURATION_NOTE)
     for pack in PACKS:
         readme = ROOT / "plugins" / pack / "README.md"
         provided = [e for e in tables.values() if f"zeek-agent-{pack}" in e.providers]

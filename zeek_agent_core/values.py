@@ -303,3 +303,11 @@ def elements(value: str) -> Any:
     if "port" in form:
         return f"{form['port']}/{form['proto']}"
     return form.get("value", value)
+
+
+def is_of_type(value: SqlValue, kind: Type) -> bool:
+    """Return whether a stored *value* can be one of *kind*."""
+    if value is None:
+        return True
+    expected = {"INTEGER": int, "REAL": float, "TEXT": str, "BLOB": bytes}[sql_type(kind)]
+    return isinstance(value, expected)

@@ -6,43 +6,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from zeek_agent_core.errors import LimitError, StatementError
+from zeek_agent_core.errors import StatementError
+from zeek_agent_core.regexps import search
 from zeek_agent_core.values import iso_time
 
 if TYPE_CHECKING:
     import apsw
-    import regex
 
 IPV4 = 4
-
-REGEXP_SECONDS = 1.0
-"""Time one regular expression may take on one value."""
-
-
-@lru_cache(maxsize=256)
-def compile_regexp(pattern: str) -> "regex.Pattern[str]":
-    """Return *pattern* compiled; raise `StatementError` where it is wrong.
-
-    The `regex` package is used since its matching can be bounded in time:
-    the patterns come from the network.
-    """
-    import regex  # noqa: PLC0415 - 20 ms that few statements need
-
-    try:
-        return regex.compile(pattern)
-    except regex.error as error:
-        raise StatementError(f"wrong regular expression {pattern!r}: {error}") from error
-
-
-def search(pattern: str, text: str) -> bool:
-    """Return whether *pattern* matches anywhere in *text*, within `REGEXP_SECONDS`."""
-    try:
-        found = compile_regexp(pattern).search(text, timeout=REGEXP_SECONDS, concurrent=True)
-    except TimeoutError as error:
-        raise LimitError(
-            f"regular expression {pattern!r} took longer than {REGEXP_SECONDS:g} s on one value"
-        ) from error
-    return found is not None
 
 
 def regexp(pattern: Any, text: Any) -> int | None:

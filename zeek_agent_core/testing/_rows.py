@@ -11,10 +11,9 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 
-from zeek_agent_core.sql.vtable import is_of_type
 from zeek_agent_core.table import Column, Snapshot, Table, Where
 from zeek_agent_core.testing._probe import Bag, Probe, attempt, differ, shortened
-from zeek_agent_core.values import SqlValue, Type, to_sql
+from zeek_agent_core.values import SqlValue, Type, is_of_type, to_sql
 
 INT64 = 1 << 63
 MOST_FINDINGS = 10
