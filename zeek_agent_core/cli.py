@@ -44,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
     add("-c", "--config", metavar="FILE", type=Path, help="configuration file")
     add("--check-config", action="store_true", help="check the configuration and its queries")
     add(
+        "--check-policy",
+        metavar="SQL",
+        action="append",
+        default=[],
+        help="tell whether the policy lets Zeek ask this; may be repeated",
+    )
+    add(
         "-e",
         "--execute",
         metavar="SQL",
@@ -111,7 +118,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _use(options: argparse.Namespace) -> int:
     config = configured(options)
-    is_quiet = bool(options.execute) or options.autodoc or options.check_config or options.test
+    is_quiet = (
+        bool(options.execute or options.check_policy)
+        or options.autodoc
+        or options.check_config
+        or options.test
+    )
     _set_up_logging(config, is_quiet=is_quiet, is_local=options.local)
     if options.autodoc:
         return _autodoc(config)
@@ -119,6 +131,10 @@ def _use(options: argparse.Namespace) -> int:
         from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
 
         return asyncio.run(check.configuration(config))
+    if options.check_policy:
+        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
+
+        return asyncio.run(check.policy(config, options.check_policy))
     if options.test:
         from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
 

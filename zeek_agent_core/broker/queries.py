@@ -57,6 +57,7 @@ class Queries:
             message.if_missing_tables,
             message.cookie or "",
             f"Zeek {message.instance} at {self._name}",
+            is_guarded=True,
         )
         held = self.held[query_id] = Holding(query, message, group, Backlog(self._budget))
         if spread and query.repeats and query.subscription is not Subscription.EVENTS:

@@ -2,8 +2,8 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.broker.zeeks import ALL, HOST, NEW, OLD, Talk, hellos
 
+from tests.unit.broker.zeeks import ALL, HOST, NEW, OLD, Talk, hellos
 from zeek_agent_core.broker import codec, data
 from zeek_agent_core.broker.actions import Cancel, Install, Publish, PublishRows
 from zeek_agent_core.errors import LimitError
@@ -81,40 +81,56 @@ class Checked(Talk):
         return orders
 
     def step(self, name, *values):
-        session = self.session
+        getattr(self, f"do_{name}", self.do_nothing)(*values)
         key = f"zeek:9997/{'/'.join(map(str, values[:2]))}"
-        if name == "connect" and not self.is_up:
+        if key in self.scheduled:
+            self.scheduler_says(name, key, *values)
+
+    def do_nothing(self, *values):
+        """Leave it to the scheduler."""
+
+    def do_connect(self, peer):
+        if not self.is_up:
             self.is_up = True
-            [arguments] = hellos(self.connect(*values))
+            [arguments] = hellos(self.connect(peer))
             assert arguments[0][2] not in self.hello_ids
             self.hello_ids.append(arguments[0][2])
-        elif name == "lose" and self.is_up:
-            orders = session.lost(self.now)
+
+    def do_lose(self):
+        if self.is_up:
+            orders = self.session.lost(self.now)
             self.is_up = False
             self.did(orders)
-        elif name == "wait":
-            self.wait(*values)
-        elif name == "hello":
-            self.hello(*values)
-        elif name == "install":
-            zeek, query_id, subscription, topic = values
-            self.install(zeek, query_id, topic=topic, subscription=subscription)
-        elif name == "cancel":
-            self.cancel(*values)
-        elif name == "goodbye":
-            self.send("zeek_shutdown_v1", *values)
-        elif name == "join":
-            self.send("join_group_v1", *values)
-        elif name == "leave":
-            self.send("leave_group_v1", *values)
-        elif name == "junk":
-            self.send(values[0], *values[1])
-        elif name == "complaint":
-            self.did(session.complained("failed to create Zeek event", self.now))
-        elif name == "confirm":
-            session.confirmed(session.outbox.published)
-        elif key in self.scheduled:
-            self.scheduler_says(name, key, *values)
+
+    def do_wait(self, seconds):
+        self.wait(seconds)
+
+    def do_hello(self, zeek, package):
+        self.hello(zeek, package)
+
+    def do_install(self, zeek, query_id, subscription, topic):
+        self.install(zeek, query_id, topic=topic, subscription=subscription)
+
+    def do_cancel(self, zeek, query_id):
+        self.cancel(zeek, query_id)
+
+    def do_goodbye(self, zeek):
+        self.send("zeek_shutdown_v1", zeek)
+
+    def do_join(self, zeek, group):
+        self.send("join_group_v1", zeek, group)
+
+    def do_leave(self, zeek, group):
+        self.send("leave_group_v1", zeek, group)
+
+    def do_junk(self, name, arguments):
+        self.send(name, *arguments)
+
+    def do_complaint(self):
+        self.did(self.session.complained("failed to create Zeek event", self.now))
+
+    def do_confirm(self):
+        self.session.confirmed(self.session.outbox.published)
 
     def scheduler_says(self, name, key, *values):
         session = self.session
