@@ -119,10 +119,10 @@ class Queries:
         ended = []
         for query_id in self.of(instance):
             held = self.held[query_id]
-            if held.is_replayed and held.due is None:
-                held.parked_until = until
-            else:
+            if not held.is_replayed or held.due is not None:
                 ended.append(query_id)
+            elif held.parked_until is None:
+                held.parked_until = until
         return self.drop(ended)
 
     def disconnected(self) -> None:
