@@ -73,8 +73,10 @@ async def tables(config: Config) -> int:
 
     status = 0
     async with kernel.running(config) as agent:
-        for name, table in sorted(agent.database.tables.items()):
-            findings = await conformance.findings(table)
+        tables = dict(sorted(agent.database.tables.items()))
+        for name, table in tables.items():
+            others = [other for other in tables.values() if other is not table]
+            findings = await conformance.findings(table, others=others)
             print(f"{name}: {'passed' if not findings else 'FAILED'}")
             for finding in findings:
                 print(f"    {finding}")

@@ -72,6 +72,13 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         help="interval of --local's own queries (default: 30)",
     )
+    add(
+        "-r",
+        "--remote",
+        action="store_true",
+        help="ask the agent that runs already, instead of starting one",
+    )
+    add("-s", "--socket", metavar="FILE", type=Path, help="socket that consoles connect to")
     add("-v", "--version", action="store_true", help="print the version")
     add(
         "-z",
@@ -120,6 +127,7 @@ def _use(options: argparse.Namespace) -> int:
     config = configured(options)
     is_quiet = (
         bool(options.execute or options.check_policy)
+        or options.remote
         or options.autodoc
         or options.check_config
         or options.test
@@ -139,9 +147,13 @@ def _use(options: argparse.Namespace) -> int:
         from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
 
         return asyncio.run(check.tables(config))
+    if options.remote and not options.execute:
+        raise ConfigError("-r needs a statement: add -e")
     if options.execute:
         from zeek_agent_core import oneshot  # noqa: PLC0415 - one of several uses
 
+        if options.remote:
+            return asyncio.run(oneshot.ask(config, options.execute, options.mode))
         return asyncio.run(
             oneshot.run(config, options.execute, options.mode, is_mock=options.use_mock_data)
         )
@@ -175,6 +187,8 @@ def configured(options: argparse.Namespace, environment: Mapping[str, str] = os.
         if options.interval <= 0:
             raise ConfigError("--interval must be greater than 0")
         local = replace(local, interval=options.interval)
+    if options.socket is not None:
+        config = replace(config, socket=options.socket)
     zeek = replace(config.zeek, destination=(*config.zeek.destination, *options.zeek))
     return replace(config, log=log, local=local, zeek=zeek)
 

@@ -32,6 +32,7 @@ SETTINGS = (
     Setting("", "agent-id", "text", "agent_id", "overrides the id of the agent"),
     Setting("", "state-dir", "text", "state_dir", "directory for what outlives a restart"),
     Setting("", "run-dir", "text", "run_dir", "directory for sockets"),
+    Setting("", "socket", "text", "socket", "socket that consoles connect to"),
     Setting("log", "level", "|".join(LEVELS), "log.level", "least level that is logged"),
     Setting("log", "type", "|".join(LOG_TYPES), "log.type", "where the log goes; `system` is the "
             "platform's own log, on Linux syslog"),

@@ -7,20 +7,22 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from zeek_agent_core import __version__, kernel, lock, logs
-from zeek_agent_core.config import Config, state_directory
-from zeek_agent_core.errors import AgentError
+from zeek_agent_core.config import Config, socket_path, state_directory
+from zeek_agent_core.errors import AgentError, RemoteError
 from zeek_agent_core.kernel import Agent
 from zeek_agent_core.local.outputs import make_sink
 from zeek_agent_core.local.pack import configured_pack
 from zeek_agent_core.local.rotate import Rotation
 from zeek_agent_core.local.runner import Runner
 from zeek_agent_core.local.sink import Sink
+from zeek_agent_core.remote.server import serving
+from zeek_agent_core.repl.local import LocalBackend
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +38,9 @@ async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) 
         if not is_local:
             remedy = "end it, or set state-dir to another directory"
             held.enter_context(lock.held(state_directory(config), "state directory", remedy))
-        async with kernel.running(config, is_mock=is_mock) as agent:
+        async with kernel.running(config, is_mock=is_mock) as agent, AsyncExitStack() as served:
             _announce(agent, is_mock=is_mock)
+            await _serve_consoles(served, agent, ended)
             runner = None
             if is_local:
                 sink = held.enter_context(_sink(agent))
@@ -69,6 +72,18 @@ def _signals(ended: asyncio.Event, asked: asyncio.Event) -> Iterator[None]:
     finally:
         for number in events:
             loop.remove_signal_handler(number)
+
+
+async def _serve_consoles(served: AsyncExitStack, agent: Agent, ended: asyncio.Event) -> None:
+    """Open the console socket as long as *served*; the agent can do without."""
+    backend = LocalBackend(agent, ended.set, ended)
+    path = socket_path(agent.config)
+    try:
+        await served.enter_async_context(serving(backend, path, agent.spawn))
+    except RemoteError as error:
+        log.warning("no consoles for this agent: %s", error)
+    else:
+        log.info("consoles connect to %s", path)
 
 
 def _announce(agent: Agent, *, is_mock: bool) -> None:

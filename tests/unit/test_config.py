@@ -13,6 +13,7 @@ EVERYTHING = """
 agent-id = "Hmine"
 state-dir = "/state"
 run-dir = "/run/it"
+socket = "/run/it/sock"
 [log]
 level = "WARN"
 type = "file"
@@ -67,6 +68,7 @@ name = "a"
 
 EXPECTED = {
     "agent_id": "Hmine", "state_dir": Path("/state"), "run_dir": Path("/run/it"),
+    "socket": Path("/run/it/sock"),
     "log.level": "warning", "log.type": "file", "log.path": "/log", "log.format": "json",
     "zeek.destination": ("one", "two:9997"), "zeek.groups": ("servers",),
     "zeek.hello_interval": 5.0, "zeek.reconnect_interval": 0.5, "zeek.timeout": 7.0,

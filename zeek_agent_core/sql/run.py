@@ -47,6 +47,8 @@ class Run:
         self.failure: QueryError | None = None
         self.is_recursive = False
         self.steps = 0
+        self.text_bytes: int | None = None
+        """Size of the text and blobs so far, where it is counted on the way."""
         self.tables: set[str] = set()
         self.scans: dict[str, Scan] = {}
         self.began: float | None = None

@@ -15,7 +15,7 @@ from zeek_agent_core.broker.encoding import encode_value
 from zeek_agent_core.broker.messages import Context
 from zeek_agent_core.broker.rules import offset_shown_by
 from zeek_agent_core.broker.transport import Event, Flavour
-from zeek_agent_core.errors import DecodeError, ProtocolError
+from zeek_agent_core.errors import DecodeError, ZeekError
 from zeek_agent_core.query import Change, ResultColumn
 from zeek_agent_core.values import Port, Type, to_sql
 
@@ -299,7 +299,7 @@ def test_time_zone_shows_in_stamps(ahead, offset):
 
 def test_unknown_classes_are_refused():
     """What has no type in Zeek is an error of ours, not a guess."""
-    with pytest.raises(ProtocolError, match="object"):
+    with pytest.raises(ZeekError, match="object"):
         codec.encode_event("/t", "e", [object()])
 
 
