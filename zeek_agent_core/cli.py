@@ -135,18 +135,8 @@ def _use(options: argparse.Namespace) -> int:
     _set_up_logging(config, is_quiet=is_quiet, is_local=options.local)
     if options.autodoc:
         return _autodoc(config)
-    if options.check_config:
-        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
-
-        return asyncio.run(check.configuration(config))
-    if options.check_policy:
-        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
-
-        return asyncio.run(check.policy(config, options.check_policy))
-    if options.test:
-        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
-
-        return asyncio.run(check.tables(config))
+    if options.check_config or options.check_policy or options.test:
+        return _check(options, config)
     if options.remote and not options.execute:
         raise ConfigError("-r needs a statement: add -e")
     if options.execute:
@@ -200,6 +190,16 @@ def _set_up_logging(config: Config, *, is_quiet: bool, is_local: bool) -> None:
     if (is_quiet or is_local) and log.type in (None, "stdout"):
         log = replace(log, type="stderr")  # standard output is for results
     logs.set_up(log, default_level="warning" if is_quiet else "info")
+
+
+def _check(options: argparse.Namespace, config: Config) -> int:
+    from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
+
+    if options.check_config:
+        return asyncio.run(check.configuration(config))
+    if options.check_policy:
+        return asyncio.run(check.policy(config, options.check_policy))
+    return asyncio.run(check.tables(config))
 
 
 def _autodoc(config: Config) -> int:
