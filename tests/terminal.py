@@ -29,7 +29,7 @@ class Terminal:
         words = [f"{name}={value}" for name, value in variables.items()]
         # A shell stays behind, so that the screen can be read after the program has ended.
         program = shlex.join(["env", "-u", "NO_COLOR", "-u", "PAGER", *words, *command])
-        self._program = f"{program}; echo \"status $?\"; exec sleep 1000"
+        self._program = f'{program}; echo "status $?"; exec sleep 1000'
         self._size = size
 
     def __enter__(self) -> "Terminal":
@@ -81,7 +81,9 @@ class Terminal:
         until = time.monotonic() + DEADLINE
         while True:
             screen = self.screen(coloured=coloured)
-            if all(text in screen for text in wanted) and (without is None or without not in screen):
+            if all(text in screen for text in wanted) and (
+                without is None or without not in screen
+            ):
                 return screen
             if time.monotonic() > until:
                 raise AssertionError(f"{wanted!r} not on the screen, which has:\n{screen}")
