@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Self
 
 DEADLINE = 30.0
 """Seconds that anything on the screen may take; machines that run tests are slow at times."""
@@ -32,7 +33,7 @@ class Terminal:
         self._program = f'{program}; echo "status $?"; exec sleep 1000'
         self._size = size
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         """Start the program."""
         across, down = map(str, self._size)
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", across, "-y", down, self._program)

@@ -76,6 +76,13 @@ class LocalConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleConfig:
+    """Section `[console]`."""
+
+    keys: str = "emacs"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings of one start."""
 
@@ -83,6 +90,7 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     zeek: ZeekConfig = field(default_factory=ZeekConfig)
     local: LocalConfig = field(default_factory=LocalConfig)
+    console: ConsoleConfig = field(default_factory=ConsoleConfig)
     limits: Limits = field(default_factory=Limits)
     blocked: tuple[str, ...] = ()
     """Names of plugins, distributions or tables that are not offered."""

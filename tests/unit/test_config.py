@@ -49,6 +49,8 @@ rotate_size = 0
 rotate_interval = 0
 keep = 0
 default_pack = false
+[console]
+keys = "vi"
 [tables.files]
 most = 3
 [[query]]
@@ -69,6 +71,7 @@ EXPECTED = {
     "local.output": "zeek", "local.log_dir": "/logs", "local.interval": 2.0,
     "local.rotate_bytes": 0, "local.rotate_seconds": 0.0, "local.keep": 0,
     "local.default_pack": False,
+    "console.keys": "vi",
 }  # fmt: skip
 
 

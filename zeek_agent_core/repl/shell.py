@@ -32,7 +32,7 @@ async def run(
     backend: Backend,
     *,
     state_directory: Path | None = None,
-    settings: Settings | None = None,
+    keys: str = "emacs",
     screen: Screen | None = None,
 ) -> int:
     """Talk to the user until they leave or the agent ends; return the exit status.
@@ -42,9 +42,9 @@ async def run(
     """
     screen = screen or Screen()
     is_interactive = sys.stdin.isatty() and screen.is_terminal
-    if settings is None:
-        settings = Settings("auto", is_exact=False, is_timed=True, is_paged=True)
-        settings = settings if is_interactive else Settings()
+    settings = Settings(keys=keys)
+    if is_interactive:
+        settings = Settings("auto", is_exact=False, is_timed=True, is_paged=True, keys=keys)
     console = Console(backend, screen, settings, is_interactive=is_interactive)
     with Interrupts(lambda: screen.is_paging) as interrupts:
         talk = asyncio.create_task(_talk(console, interrupts, state_directory), name="console")
