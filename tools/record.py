@@ -78,8 +78,9 @@ def session(recorder: Recorder) -> None:
     recorder.clear()
     recorder.run(
         "A join: who listens on a port",
-        "SELECT p.name, p.uid, s.protocol, s.local_port, s.state FROM sockets s "
-        f"JOIN processes p USING (pid) WHERE s.local_port = {PORT};",  # noqa: S608 - our own number
+        "SELECT p.name, p.uid, s.protocol, s.local_port, s.state "  # noqa: S608 - our own number
+        "FROM sockets s "
+        f"JOIN processes p USING (pid) WHERE s.local_port = {PORT};",
         "1 row, ",
     )
     recorder.clear()

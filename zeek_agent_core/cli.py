@@ -44,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
     add("-c", "--config", metavar="FILE", type=Path, help="configuration file")
     add("--check-config", action="store_true", help="check the configuration and its queries")
     add(
+        "--check-policy",
+        metavar="SQL",
+        action="append",
+        default=[],
+        help="tell whether the policy lets Zeek ask this; may be repeated",
+    )
+    add(
         "-e",
         "--execute",
         metavar="SQL",
@@ -128,7 +135,7 @@ def _use(options: argparse.Namespace) -> int:
         other = "--remote" if options.remote else "--local"
         raise ConfigError(f"--interactive and {other} exclude each other")
     is_quiet = (
-        bool(options.execute)
+        bool(options.execute or options.check_policy)
         or options.remote
         or options.interactive
         or options.autodoc
@@ -138,14 +145,8 @@ def _use(options: argparse.Namespace) -> int:
     _set_up_logging(config, is_quiet=is_quiet, is_local=options.local)
     if options.autodoc:
         return _autodoc(config)
-    if options.check_config:
-        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
-
-        return asyncio.run(check.configuration(config))
-    if options.test:
-        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
-
-        return asyncio.run(check.tables(config))
+    if options.check_config or options.check_policy or options.test:
+        return _check(options, config)
     if options.execute or options.remote:
         return asyncio.run(_answer(config, options))
     from zeek_agent_core import daemon  # noqa: PLC0415 - one of several uses
@@ -205,6 +206,16 @@ def _set_up_logging(config: Config, *, is_quiet: bool, is_local: bool) -> None:
     if (is_quiet or is_local) and log.type in (None, "stdout"):
         log = replace(log, type="stderr")  # standard output is for results
     logs.set_up(log, default_level="warning" if is_quiet else "info")
+
+
+def _check(options: argparse.Namespace, config: Config) -> int:
+    from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
+
+    if options.check_config:
+        return asyncio.run(check.configuration(config))
+    if options.check_policy:
+        return asyncio.run(check.policy(config, options.check_policy))
+    return asyncio.run(check.tables(config))
 
 
 def _autodoc(config: Config) -> int:

@@ -83,6 +83,27 @@ class ConsoleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """Section `[policy]`: what Zeek may ask."""
+
+    tables: tuple[str, ...] = ()
+    deny_tables: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    deny_paths: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+    min_interval: float | None = None
+    max_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """Section `[audit]`: the record of what Zeek asked and got."""
+
+    level: str = "off"
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings of one start."""
 
@@ -92,6 +113,8 @@ class Config:
     local: LocalConfig = field(default_factory=LocalConfig)
     console: ConsoleConfig = field(default_factory=ConsoleConfig)
     limits: Limits = field(default_factory=Limits)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     blocked: tuple[str, ...] = ()
     """Names of plugins, distributions or tables that are not offered."""
     tables: Mapping[str, Any] = field(default_factory=dict)

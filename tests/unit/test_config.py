@@ -51,6 +51,17 @@ keep = 0
 default_pack = false
 [console]
 keys = "vi"
+[policy]
+tables = ["us*", "zeek_agent"]
+deny_tables = "sockets"
+paths = ["/etc/**"]
+deny_paths = ["/etc/shadow"]
+mask = ["users.email"]
+min_interval = 10
+max_rows = 1000
+[audit]
+level = "FULL"
+path = "/audit"
 [tables.files]
 most = 3
 [[query]]
@@ -72,6 +83,10 @@ EXPECTED = {
     "local.rotate_bytes": 0, "local.rotate_seconds": 0.0, "local.keep": 0,
     "local.default_pack": False,
     "console.keys": "vi",
+    "policy.tables": ("us*", "zeek_agent"), "policy.deny_tables": ("sockets",),
+    "policy.paths": ("/etc/**",), "policy.deny_paths": ("/etc/shadow",),
+    "policy.mask": ("users.email",), "policy.min_interval": 10.0, "policy.max_rows": 1000,
+    "audit.level": "full", "audit.path": "/audit",
 }  # fmt: skip
 
 

@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One Zeek event as it came over the wire, its arguments as plain Python values."""
+    """One Zeek event as it came over the wire, its arguments as values of `data`."""
 
     topic: str
     name: str
     arguments: tuple[Any, ...]
+    sent: int | None = None
+    """The network time that older Zeeks attach, in nanoseconds, read as UTC."""
 
 
 class Flavour(StrEnum):

@@ -210,6 +210,11 @@ class Session:
         """Return the rows of *table* for one scan; the virtual tables call this."""
         if table.name in self.busy:
             raise TableError(table.name, "still busy with an earlier query that had to be given up")
+        if run.guard is not None:
+            return run.guard(table, where, lambda wanted: self._scan(table, wanted, run))
+        return self._scan(table, where, run)
+
+    def _scan(self, table: Table, where: Where, run: Run) -> Iterator[Row]:
         if isinstance(table, Evented):
             return self.events(table.name, *run.positions.get(table.name, (0, None)))
         if isinstance(table, Snapshot):
