@@ -160,7 +160,8 @@ pieces = st.lists(
     st.sampled_from(
         ["SELECT ", "FROM ", "processes", " p", ".", ",", "(", ")", "'", '"', "[", "`", ";", " ",
          "na",
-         "WITH ", " AS ", ".chart ", ".mode ", "bar ", "files_list(", "= ", "/e", "--", "/*", "\n", "1"]
+         "WITH ", " AS ", ".chart ", ".mode ", "bar ", "files_list(",
+         "= ", "/e", "--", "/*", "\n", "1"]
     ),
     max_size=10,
 ).map("".join)  # fmt: skip
