@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Self
 
 DEADLINE = 30.0
 """Seconds that anything on the screen may take; machines that run tests are slow at times."""
@@ -29,10 +30,10 @@ class Terminal:
         words = [f"{name}={value}" for name, value in variables.items()]
         # A shell stays behind, so that the screen can be read after the program has ended.
         program = shlex.join(["env", "-u", "NO_COLOR", "-u", "PAGER", *words, *command])
-        self._program = f"{program}; echo \"status $?\"; exec sleep 1000"
+        self._program = f'{program}; echo "status $?"; exec sleep 1000'
         self._size = size
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         """Start the program."""
         across, down = map(str, self._size)
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", across, "-y", down, self._program)
@@ -81,7 +82,9 @@ class Terminal:
         until = time.monotonic() + DEADLINE
         while True:
             screen = self.screen(coloured=coloured)
-            if all(text in screen for text in wanted) and (without is None or without not in screen):
+            if all(text in screen for text in wanted) and (
+                without is None or without not in screen
+            ):
                 return screen
             if time.monotonic() > until:
                 raise AssertionError(f"{wanted!r} not on the screen, which has:\n{screen}")

@@ -54,7 +54,8 @@ async def run(
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
             if is_interactive:
                 backend = LocalBackend(agent, ended.set, ended)
-                status = await shell.run(backend, state_directory=state_directory(config))
+                state, keys = state_directory(config), config.console.keys
+                status = await shell.run(backend, state_directory=state, keys=keys)
             else:
                 await ended.wait()
             log.info("ending")

@@ -8,4 +8,5 @@ from zeek_agent_core.repl import shell
 async def remote(config: Config) -> int:
     """Talk to the agent that answers at the console socket; return the exit status."""
     async with RemoteBackend(socket_path(config)) as agent:
-        return await shell.run(agent, state_directory=state_directory(config))
+        state, keys = state_directory(config), config.console.keys
+        return await shell.run(agent, state_directory=state, keys=keys)

@@ -1,7 +1,7 @@
 """Pure: single values as text that fits a terminal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from zeek_agent_core.query import ResultColumn
 from zeek_agent_core.repl import readable
@@ -18,8 +18,7 @@ _WIDTHS: dict[str, int] = {}
 _MOST_WIDTHS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How results look."""
 
     null: str | None = None

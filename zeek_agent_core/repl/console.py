@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from zeek_agent_core.errors import OutputError
 from zeek_agent_core.query import ResultColumn, ResultRow
@@ -37,8 +37,7 @@ class Settings:
     keys: str = "emacs"
 
 
-@dataclass(slots=True)
-class File:
+class File(NamedTuple):
     """A file that results go to."""
 
     path: str

@@ -23,7 +23,6 @@ from prompt_toolkit.styles import Style
 from zeek_agent_core.repl import history
 from zeek_agent_core.repl.commands import declared
 from zeek_agent_core.repl.console import Console
-from zeek_agent_core.repl.lexer import is_finished
 from zeek_agent_core.repl.schema import Schema
 
 STYLE = Style.from_dict(
@@ -108,6 +107,8 @@ def bindings() -> KeyBindings:
 
     @keys.add("enter", filter=is_statement)
     def _enter(event: KeyPressEvent) -> None:
+        from zeek_agent_core.repl.lexer import is_finished  # noqa: PLC0415 - after the prompt
+
         buffer = event.current_buffer
         state = buffer.complete_state
         if state is not None and state.current_completion is not None:

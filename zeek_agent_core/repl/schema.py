@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from zeek_agent_core.query import ResultRow
 from zeek_agent_core.repl.backend import Backend
@@ -15,8 +15,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KnownColumn:
+class KnownColumn(NamedTuple):
     """A column or parameter of a table."""
 
     name: str
@@ -29,8 +28,7 @@ class KnownColumn:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownTable:
+class KnownTable(NamedTuple):
     """A table."""
 
     name: str
@@ -48,11 +46,10 @@ class KnownTable:
         return tuple(column for column in self.columns if not column.is_parameter)
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(NamedTuple):
     """All tables of an agent."""
 
-    tables: Mapping[str, KnownTable] = field(default_factory=lambda: MappingProxyType({}))
+    tables: Mapping[str, KnownTable] = MappingProxyType({})
 
 
 async def load(backend: Backend) -> Schema:

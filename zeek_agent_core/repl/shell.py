@@ -13,9 +13,7 @@ from zeek_agent_core.errors import AgentError
 from zeek_agent_core.repl.backend import Backend
 from zeek_agent_core.repl.commands import declared, execute
 from zeek_agent_core.repl.console import Console, Settings
-from zeek_agent_core.repl.lexer import is_finished
 from zeek_agent_core.repl.screen import Screen
-from zeek_agent_core.repl.script import Splitter, is_blank
 from zeek_agent_core.repl.typed import Typed
 
 OK, FAILED = 0, 1
@@ -34,7 +32,7 @@ async def run(
     backend: Backend,
     *,
     state_directory: Path | None = None,
-    settings: Settings | None = None,
+    keys: str = "emacs",
     screen: Screen | None = None,
 ) -> int:
     """Talk to the user until they leave or the agent ends; return the exit status.
@@ -44,9 +42,9 @@ async def run(
     """
     screen = screen or Screen()
     is_interactive = sys.stdin.isatty() and screen.is_terminal
-    if settings is None:
-        settings = Settings("auto", is_exact=False, is_timed=True, is_paged=True)
-        settings = settings if is_interactive else Settings()
+    settings = Settings(keys=keys)
+    if is_interactive:
+        settings = Settings("auto", is_exact=False, is_timed=True, is_paged=True, keys=keys)
     console = Console(backend, screen, settings, is_interactive=is_interactive)
     with Interrupts(lambda: screen.is_paging) as interrupts:
         talk = asyncio.create_task(_talk(console, interrupts, state_directory), name="console")
@@ -194,6 +192,8 @@ class Piped:
 
     def __init__(self) -> None:
         """Read standard input."""
+        from zeek_agent_core.repl.script import Splitter  # noqa: PLC0415 - not for a prompt
+
         self._typed = Typed(sys.stdin)
         self._splitter = Splitter()
         self._is_done = False
@@ -221,6 +221,8 @@ class Dumb:
 
     async def read(self) -> list[str]:
         """Return one statement."""
+        from zeek_agent_core.repl.lexer import is_finished  # noqa: PLC0415 - not for a prompt
+
         text = ""
         self._screen.write(PROMPT)
         self._interrupts.action = self._drop
@@ -232,7 +234,7 @@ class Dumb:
                 if not line:
                     raise EOFError
                 text += line
-                if is_blank(text) or is_finished(text.rstrip("\n")):
+                if is_finished(text.rstrip("\n")):
                     return [text.strip()]
                 self._screen.write(CONTINUED)
         finally:

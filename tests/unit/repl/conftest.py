@@ -7,12 +7,10 @@ import pytest
 
 from zeek_agent_core import kernel
 from zeek_agent_core.config import Config
-
 from zeek_agent_core.repl.commands import declared, execute
 from zeek_agent_core.repl.console import Console, Settings
 from zeek_agent_core.repl.local import LocalBackend
 from zeek_agent_core.repl.screen import Screen
-
 
 declared()
 

@@ -79,4 +79,4 @@ def test_fit():
     grid = Grid((NAME, TIME), [("a" * 50, None)])
     grid.fit(30)
     assert grid.total <= 30
-    assert "…" in list(grid.lines())[0]
+    assert "…" in next(iter(grid.lines()))

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -36,7 +37,7 @@ async def test_schema(talk, text):
     async with talk("csv") as run:
         lines = (await run(text)).splitlines()
     assert lines[:2] == [
-        "Column,Type,Description", "id,text,\"id of the agent, kept over restarts\"",
+        "Column,Type,Description", 'id,text,"id of the agent, kept over restarts"',
     ]  # fmt: skip
 
 
@@ -192,14 +193,14 @@ async def test_history(talk):
 def test_not_for_scripts():
     """Commands that steer a conversation are unknown where there is none."""
     assert find(".quit").name == ".quit"
-    with pytest.raises(StatementError, match="unknown command: .quit"):
+    with pytest.raises(StatementError, match=r"unknown command: \.quit"):
         find(".quit", is_talk=False)
     assert chosen(" ON ", "on", "off") == "on"
 
 
 words = st.sampled_from(
-    [".", "SELECT", "1", "zeek_agent", "on", "off", "csv", "'", '"', ";", "--", "bar", "5", "\x1b", "*",
-     "FROM", "/nonexistent/file", "-1", "é", "\x00", *COMMANDS]
+    [".", "SELECT", "1", "zeek_agent", "on", "off", "csv", "'", '"', ";", "--", "bar", "5", "\x1b",
+     "*", "FROM", "/nonexistent/file", "-1", "é", "\x00", *COMMANDS]
 )  # fmt: skip
 
 
@@ -213,8 +214,6 @@ async def test_fuzzed_lines(talk, parts):
     if set(line.replace(";", " ").split()) & (ENDLESS | ELSEWHERE):
         return
     async with talk() as run:
-        try:
+        with suppress(AgentError):
             await run(line)
-        except AgentError as error:
-            assert str(error)
         run.output.getvalue().encode("utf-8", "surrogatepass")

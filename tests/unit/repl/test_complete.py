@@ -106,8 +106,9 @@ def test_candidates(text, first):
 @pytest.mark.parametrize(
     "text",
     [
-        "SELECT 'na", "SELECT 1 -- na", "SELECT 1 /* na", "SELECT * FROM files_columns('/etc/*', '/e",
-        "SELECT * FROM processes WHERE name = '/e", "SELECT 12", "SELECT x.", ".quit ", ".nothing s",
+        "SELECT 'na", "SELECT 1 -- na", "SELECT 1 /* na", "SELECT 12",
+        "SELECT * FROM files_columns('/etc/*', '/e", "SELECT * FROM processes WHERE name = '/e",
+        "SELECT x.", ".quit ", ".nothing s",
         ".schema processes ", 'SELECT "name"',
     ],
 )  # fmt: skip
@@ -127,7 +128,7 @@ def test_columns_know_their_table():
 
 def test_columns_before_from():
     """Where no table is named yet, the columns of all are offered with their tables."""
-    assert [c for c in found("SELECT pi") if c.text == "pid"][0].description == (
+    assert next(c for c in found("SELECT pi") if c.text == "pid").description == (
         "of processes, sockets"
     )
 
@@ -157,8 +158,10 @@ def test_common_tables():
 
 pieces = st.lists(
     st.sampled_from(
-        ["SELECT ", "FROM ", "processes", " p", ".", ",", "(", ")", "'", '"', "[", "`", ";", " ", "na",
-         "WITH ", " AS ", ".chart ", ".mode ", "bar ", "files_list(", "= ", "/e", "--", "/*", "\n", "1"]
+        ["SELECT ", "FROM ", "processes", " p", ".", ",", "(", ")", "'", '"', "[", "`", ";", " ",
+         "na",
+         "WITH ", " AS ", ".chart ", ".mode ", "bar ", "files_list(",
+         "= ", "/e", "--", "/*", "\n", "1"]
     ),
     max_size=10,
 ).map("".join)  # fmt: skip

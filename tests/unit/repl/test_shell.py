@@ -46,7 +46,7 @@ async def test_interrupt_is_the_pagers():
         ("", "", "", 0),
     ],
 )
-async def test_piped(talk, monkeypatch, text, output, errors, status):
+async def test_piped(talk, monkeypatch, text, output, errors, status):  # noqa: PLR0917
     """Statements from a pipe run one by one; a failure is told, and makes the status 1."""
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     async with talk() as run:
