@@ -86,7 +86,7 @@ def start(directory: Path) -> bool:
             pairs = [(to_prompt(command), to_prompt(IMPORT)) for _ in range(RUNS)]
         ours, theirs = (median(values) for values in zip(*pairs, strict=True))
         best = min(one for one, _ in pairs) / min(other for _, other in pairs)
-        met &= best <= PROMPT_TIMES or name == "-i"  # which starts an agent, too
+        met &= best <= PROMPT_TIMES
         print(
             f"{name}: prompt after {ours * 1e3:.0f} ms, prompt_toolkit imported after "
             f"{theirs * 1e3:.0f} ms: {ours / theirs:.2f} times, best {best:.2f}, "
