@@ -81,14 +81,16 @@ def svg(frames: Sequence[Frame], columns: int, rows: int) -> str:
     for number, frame in enumerate(frames):
         start, end = begun / total * 100, (begun + frame.seconds) / total * 100
         begun += frame.seconds
+        is_last = number == len(frames) - 1  # what a viewer without animation shows
         style.append(
             f"@keyframes k{number}{{0%{{opacity:{int(start == 0)}}}{start:.3f}%{{opacity:1}}"
             f"{end:.3f}%{{opacity:0}}100%{{opacity:0}}}}"
-            f"#f{number}{{opacity:0;animation:k{number} {total:g}s step-end infinite}}"
+            f"#f{number}{{opacity:{int(is_last)};animation:k{number} {total:g}s step-end infinite}}"
         )
         groups.append(f'<g id="f{number}">{"".join(_lines(frame.screen))}</g>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}">\n'
+        '<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}">\n'
         f"<style>text{{font:14px ui-monospace,Menlo,Consolas,monospace;white-space:pre}}"
         f"{''.join(style)}</style>\n"
         f'<rect width="100%" height="100%" rx="8" fill="{PAPER}"/>\n'
