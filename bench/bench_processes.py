@@ -59,7 +59,7 @@ def stop(children: list[int]) -> None:
 def bare() -> int:
     """Open, read and close ``stat`` and ``status`` of each process; understand nothing."""
     count = 0
-    for pid in os.listdir("/proc"):
+    for pid in os.listdir("/proc"):  # noqa: PTH208 - as bare as can be
         if pid.isdecimal():
             for name in ("stat", "status"):
                 try:
@@ -138,9 +138,8 @@ async def measure(children: list[int]) -> None:
         few = await single(db, children[0])
         children += start(MANY - FEW)
         many = await single(db, children[0])
-        print(
-            f"{bare()} processes; pid = ? reads {dict(await opened(db, 'SELECT * FROM processes WHERE pid = 1'))}"
-        )
+        names = await opened(db, "SELECT * FROM processes WHERE pid = 1")
+        print(f"{bare()} processes; one process with all columns opens {dict(names)}")
         floor, all_columns = await medians(later(bare), sql(COLUMNS))
         line("bare read of stat and status", floor)
         line(

@@ -22,12 +22,15 @@ from zeek_agent_linux.sockets import Sockets
 
 from zeek_agent_core.host import Host
 from zeek_agent_core.sql.database import Database
+from zeek_agent_core.table import Where
 
 PROCESSES = 50
 PAIRS = 200
 """TCP connections with both ends in one process: 50 * 200 * 2 sockets."""
 REPEATS = 9
 COLUMNS = "pid, family, protocol, local_addr, local_port, remote_addr, remote_port, state"
+SIX = "pid, local_addr, local_port, remote_addr, remote_port, state"
+WHERE = Where(frozenset(COLUMNS.split(", ")))
 
 
 def start() -> list[int]:
@@ -114,65 +117,84 @@ def line(what: str, ms: float, ratio: float | None = None, budget: str = "") -> 
     print(f"{what:<58}{ms:9.2f} ms {shown:>9}  {budget}")
 
 
+def later(call: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    """Return *call* as something to await."""
+
+    async def run() -> object:
+        return call()
+
+    return run
+
+
+def rows(table: Sockets, columns: str) -> Callable[[], Awaitable[object]]:
+    """Return what takes all rows of *table* itself, without SQL."""
+    where = Where(frozenset(columns.split(", ")))
+    return later(lambda: sum(1 for _ in table.rows(where)))
+
+
+def netlink_alone() -> None:
+    """Ask for all TCP sockets; make nothing of them."""
+    with _sockdiag.connect() as netlink:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            _sockdiag.dump(netlink, family, socket.IPPROTO_TCP, _sockdiag.Filter())
+
+
 async def measure(children: list[int]) -> None:
     """Print the table."""
     table = Sockets(Host())
-    everything = f"SELECT {COLUMNS} FROM sockets"
     async with Database([table]) as db:
 
-        async def psutil_all() -> int:
-            return len(psutil.net_connections("inet"))
+        def sql(columns: str, condition: str = "TRUE") -> Callable[[], Awaitable[object]]:
+            return lambda: db.execute(f"SELECT {columns} FROM sockets WHERE {condition}")
 
-        async def warm() -> int:
-            return len((await db.execute(everything)).rows)
-
-        async def cold() -> int:
-            table.__init__(table.host)
-            return len((await db.execute(everything)).rows)
-
-        def sql(statement: str) -> Callable[[], Awaitable[int]]:
-            async def run() -> int:
-                return len((await db.execute(statement)).rows)
+        def first() -> Callable[[], Awaitable[object]]:
+            async def run() -> None:
+                table.__init__(table.host)
+                await sql(COLUMNS)()
 
             return run
 
-        async def netlink_only() -> int:
-            with _sockdiag.connect() as netlink:
-                return sum(
-                    len(_sockdiag.dump(netlink, family, 6, _sockdiag.Filter()))
-                    for family in (socket.AF_INET, socket.AF_INET6)
-                )
+        rival = later(lambda: psutil.net_connections("inet"))
+        everything = sql(COLUMNS)
+        print(f"{len((await everything()).rows)} rows; psutil has {len(await rival())}")
+        calls = {
+            "first time, rows": later(lambda: sum(1 for _ in Sockets(Host()).rows(WHERE))),
+            "first time, through SQL": first(),
+            "asked again, rows": rows(table, COLUMNS),
+            "asked again, through SQL": everything,
+            "asked again, through SQL, 6 columns": sql(SIX),
+            "asked again, through SQL, count(*)": sql("count(*), min(pid)"),
+        }
+        floor, *taken = await medians(rival, *calls.values())
+        line("psutil.net_connections", floor)
+        for what, ms in zip(calls, taken, strict=True):
+            least = "1.7x" if what.startswith("first") else "5x"
+            line(what, ms, floor / ms, f"budget: at least {least}")
+        await selective(table, sql, children[0])
 
-        print(f"{await warm()} rows; psutil has {await psutil_all()}")
-        floor, first = await medians(psutil_all, cold)
-        line("psutil.net_connections", floor)
-        line("first time", first, floor / first, "budget: at least 1.7x")
-        floor, again = await medians(psutil_all, warm)
-        line("psutil.net_connections", floor)
-        line("asked again", again, floor / again, "budget: at least 5x")
-        process = sql(f"SELECT process, {COLUMNS} FROM sockets")
-        floor, named = await medians(psutil_all, process)
-        line("asked again, with names", named, floor / named)
-        before = table._source._owners.scans
-        bare = everything.replace("pid, ", "")
-        kernel, unowned, again = await medians(netlink_only, sql(bare), warm)
-        scans = table._source._owners.scans - before
-        line("netlink alone", kernel)
-        line("without pid and process", unowned, unowned / again, f"of asked again; {scans} scans")
-        count = Counting()
-        listeners = "SELECT pid, local_port FROM sockets WHERE state = 'LISTEN'"
-        rows = await sql(listeners)()
-        count.close()
-        taken = (await medians(sql(listeners)))[0]
-        line("state = 'LISTEN'", taken, taken / again, "of asked again")
-        print(f"    {rows} rows; the kernel gave {count.sockets} in {count.requests} requests")
-        (one, none, again) = await medians(
-            sql(f"SELECT local_port FROM sockets WHERE pid = {children[0]}"),
-            sql(f"SELECT local_port FROM sockets WHERE pid = {os.getppid()}"),
-            warm,
-        )
-        line("pid = (401 sockets)", one, one / again, "of asked again")
-        line("pid = (parent, no IP sockets)", none, none / again, "of asked again")
+
+async def selective(table: Sockets, sql: Callable[..., Callable], pid: int) -> None:
+    """Print what conditions and columns save."""
+    before = table._source._owners.scans
+    unowned = sql(COLUMNS.replace("pid, ", ""))
+    kernel, taken, again = await medians(later(netlink_alone), unowned, sql(COLUMNS))
+    scans = table._source._owners.scans - before
+    line("netlink alone", kernel)
+    line("without pid and process", taken, taken / again, f"of asked again; {scans} processes")
+    count = Counting()
+    listeners = sql("pid, local_port", "state = 'LISTEN'")
+    found = len((await listeners()).rows)
+    count.close()
+    held = sql("local_port", f"pid = {pid}")
+    none = sql("local_port", f"pid = {os.getppid()}")
+    port, again, *taken = await medians(
+        sql("pid", "local_port = 9"), sql(COLUMNS), listeners, held, none
+    )
+    line("state = 'LISTEN'", taken[0], taken[0] / again, "of asked again")
+    print(f"    {found} rows; the kernel gave {count.sockets} in {count.requests} requests")
+    line("local_port = 9", port, port / again, "of asked again")
+    line("pid = (401 sockets)", taken[1], taken[1] / again, "of asked again")
+    line("pid = (parent, no IP sockets)", taken[2], taken[2] / again, "of asked again")
 
 
 def main() -> None:

@@ -1,23 +1,25 @@
-"""`-D`: the schemas of tables as JSON, for documentation and other programs."""
+"""The schemas of tables as plain data, in the format that `zeek-agent -D` prints."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from zeek_agent_core.table import Column, Table
 
 
-def schemas(tables: Iterable[Table]) -> str:
-    """Return the schemas of *tables* as JSON text, in the older agent's layout."""
-    described = {table.name: _table(table) for table in tables}
-    return json.dumps({"tables": described}, indent=4, sort_keys=True, ensure_ascii=False)
+def schemas(tables: Iterable[Table | type[Table]]) -> dict[str, Any]:
+    """Return the declarations of *tables*, ready for JSON."""
+    return {"tables": {table.name: _table(table) for table in sorted(tables, key=_name)}}
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _name(table: Table | type[Table]) -> str:
+    return table.name
+
+
+def _table(table: Table | type[Table]) -> dict[str, Any]:
     return {
         "columns": [_column(column) for column in table.columns],
         "description": table.description(),
-        "platforms": list(table.platforms),
+        "platforms": sorted(table.platforms),
         "summary": table.summary(),
     }
 

@@ -1,10 +1,11 @@
-"""`--check-config` and `-T`: is this agent fit to run here?"""
+"""What `--check-config` and `-T` do: say whether the agent is fit to run here."""
 
 from pathlib import Path
 
-from zeek_agent_core import daemon, kernel
+from zeek_agent_core import kernel
 from zeek_agent_core.config import Config
 from zeek_agent_core.errors import QueryError
+from zeek_agent_core.local.pack import configured_pack
 
 
 async def configuration(config: Config) -> int:
@@ -13,7 +14,7 @@ async def configuration(config: Config) -> int:
     status = 0
     if config.log.path and not Path(config.log.path).parent.is_dir():
         print(f"[log] path: directory {Path(config.log.path).parent} does not exist; it is made")
-    entries = daemon.pack(config)
+    entries = configured_pack(config)
     async with kernel.running(config) as agent:
         for failure in agent.catalog.failures:
             print(failure)

@@ -171,9 +171,11 @@ def _set_up_logging(config: Config, *, is_quiet: bool, is_local: bool) -> None:
 
 
 def _autodoc(config: Config) -> int:
+    import json  # noqa: PLC0415 - one of several uses
+
     from zeek_agent_core import autodoc, kernel, plugins  # noqa: PLC0415 - one of several uses
     from zeek_agent_core.host import Host  # noqa: PLC0415 - one of several uses
 
     catalog = plugins.find(Host(settings=config.tables), config.blocked)
-    print(autodoc.schemas(kernel.offered(catalog)))
+    print(json.dumps(autodoc.schemas(kernel.offered(catalog)), indent=4, sort_keys=True))
     return OK

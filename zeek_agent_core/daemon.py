@@ -15,10 +15,9 @@ from pathlib import Path
 from zeek_agent_core import __version__, kernel, lock, logs
 from zeek_agent_core.config import Config, state_directory
 from zeek_agent_core.errors import AgentError
-from zeek_agent_core.host import platform
 from zeek_agent_core.kernel import Agent
 from zeek_agent_core.local.outputs import make_sink
-from zeek_agent_core.local.pack import INTERVAL, LocalQuery, default_pack, pack_from_settings
+from zeek_agent_core.local.pack import configured_pack
 from zeek_agent_core.local.rotate import Rotation
 from zeek_agent_core.local.runner import Runner
 from zeek_agent_core.local.sink import Sink
@@ -43,7 +42,7 @@ async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) 
             if is_local:
                 sink = held.enter_context(_sink(agent))
                 runner = Runner(agent.scheduler, sink, ended.set)
-                await runner.update(pack(config))
+                await runner.update(configured_pack(config))
                 agent.spawn(runner.keep_rotating(), "rotation")
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
             await ended.wait()
@@ -82,14 +81,6 @@ def _announce(agent: Agent, *, is_mock: bool) -> None:
         log.error("cannot join Zeek at %s: this version has no connection to Zeek", destination)
 
 
-def pack(config: Config) -> tuple[LocalQuery, ...]:
-    """Return the queries of local mode: the default ones, and the configuration's own."""
-    seconds = config.local.interval
-    interval = INTERVAL if seconds is None else timedelta(seconds=seconds)
-    stock = default_pack(platform(), interval=interval) if config.local.default_pack else ()
-    return (*stock, *pack_from_settings(config.queries, beside=stock))
-
-
 @contextmanager
 def _sink(agent: Agent) -> Iterator[Sink]:
     """Return where local mode writes, alone in its directory."""
@@ -126,7 +117,7 @@ async def _keep_reloading(asked: asyncio.Event, reload: Reload, runner: Runner |
         asked.clear()
         try:
             config = reload()
-            entries = pack(config)
+            entries = configured_pack(config)
             log_config = config.log
             if runner is not None and log_config.type in (None, "stdout"):
                 log_config = replace(log_config, type="stderr")

@@ -6,6 +6,9 @@
     ├── ConfigError             a setting is wrong: what, where, what to write instead
     ├── PluginError             a plugin cannot be offered as it is
     ├── OutputError             a log or state file cannot be written
+    ├── ProtocolError           a value or message cannot pass between Zeek and the agent
+    │   ├── DecodeError         a frame of Zeek's cannot be understood
+    │   └── MessageError        an event of Zeek's is not as it should be; it is told so
     └── QueryError              one SQL statement failed; nothing else is affected
         ├── StatementError      it does not compile, or names what does not exist
         ├── ForbiddenError      it would do more than read tables
@@ -30,6 +33,26 @@ class PluginError(AgentError):
 
 class OutputError(AgentError):
     """A log, history or state file cannot be written."""
+
+
+class ProtocolError(AgentError):
+    """A value or message cannot pass between Zeek and the agent."""
+
+
+class DecodeError(ProtocolError):
+    """A frame that Zeek sent cannot be understood; the connection goes on."""
+
+
+class MessageError(ProtocolError):
+    """An event of Zeek's has the wrong shape; the message can be told to its sender."""
+
+    def __init__(
+        self, reason: str, instance: str | None = None, query_id: str | None = None
+    ) -> None:
+        """Say *reason*; who sent it, and about which query, as far as they are known."""
+        super().__init__(reason)
+        self.instance = instance
+        self.query_id = query_id
 
 
 class QueryError(AgentError):

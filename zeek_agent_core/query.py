@@ -1,10 +1,12 @@
 """What is asked, and what comes back: frozen data shared by all parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Protocol
 
+from zeek_agent_core.errors import QueryError
 from zeek_agent_core.values import SqlValue, Type
 
 
@@ -89,3 +91,16 @@ class Result:
     def __len__(self) -> int:
         """Return the number of rows that `changes` yields."""
         return len(self.rows) + len(self.deleted) + len(self.added)
+
+
+class Recipient(Protocol):
+    """Who gets what a query yields."""
+
+    def result(self, query: Query, result: Result) -> Awaitable[None] | None:
+        """Take the outcome of one run, also when it has no rows."""
+
+    def failed(self, query: Query, error: QueryError) -> None:
+        """Learn that a run failed; told once per change of state."""
+
+    def done(self, query: Query, *, is_cancelled: bool) -> None:
+        """Learn that the query is over."""

@@ -230,7 +230,7 @@ def seconds_text(nanoseconds: int) -> str:
     return f"{'-' if nanoseconds < 0 else ''}{whole}{fraction}s"
 
 
-def to_text(kind: Type, value: SqlValue) -> str:
+def to_text(kind: Type, value: SqlValue) -> str:  # noqa: PLR0911 - one for each form
     """Return a stored *value* of *kind* as people read it; NULL is `(null)`."""
     if value is None:
         return "(null)"
@@ -303,3 +303,11 @@ def elements(value: str) -> Any:
     if "port" in form:
         return f"{form['port']}/{form['proto']}"
     return form.get("value", value)
+
+
+def is_of_type(value: SqlValue, kind: Type) -> bool:
+    """Return whether a stored *value* can be one of *kind*."""
+    if value is None:
+        return True
+    expected = {"INTEGER": int, "REAL": float, "TEXT": str, "BLOB": bytes}[sql_type(kind)]
+    return isinstance(value, expected)

@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One Zeek event as it came over the wire, its arguments as plain Python values."""
+    """One Zeek event as it came over the wire, its arguments as values of `data`."""
 
     topic: str
     name: str
     arguments: tuple[Any, ...]
+    sent: int | None = None
+    """The network time that older Zeeks attach, in nanoseconds, read as UTC."""
 
 
 class Flavour(StrEnum):
@@ -54,13 +56,13 @@ class Handler(Protocol):
     """Who a transport tells what happens; called on the event loop."""
 
     def connected(self, peer: Peer) -> None:
-        """The server has answered; events may flow."""
+        """Learn who answered; events may flow."""
 
     def received(self, event: Event) -> None:
-        """An event came."""
+        """Take an event."""
 
     def complained(self, text: str) -> None:
-        """The server said that something it was sent is wrong; the connection goes on."""
+        """Learn what the server did not like; the connection goes on."""
 
 
 class Lost(Exception):  # noqa: N818 - it is an event rather than an error

@@ -12,8 +12,8 @@ from zeek_agent_core.files.convert import converter
 from zeek_agent_core.files.globs import Match, expand
 from zeek_agent_core.files.lines import last_number
 from zeek_agent_core.files.reading import line_blocks
+from zeek_agent_core.regexps import compiled, search
 from zeek_agent_core.schema import files_columns
-from zeek_agent_core.sql.functions import compile_regexp, search
 
 COLUMN = re.compile(r"\$([0-9]{1,4})\s*:\s*([A-Za-z]+)")
 
@@ -60,7 +60,7 @@ def ignorer(pattern: str) -> Callable[[bytes], bool]:
     if pattern == files_columns.IGNORE:  # the same without a regular expression's cost
         return lambda line: line.lstrip(b" \t")[:1] in (b"", b"#", b";")
     try:
-        compile_regexp(pattern)
+        compiled(pattern)
     except StatementError as error:
         raise ParameterError(f"invalid ignore regex for 'files_columns': {error}") from error
     return lambda line: search(pattern, text(line))

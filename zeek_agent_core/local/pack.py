@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from zeek_agent_core.config import Config
 from zeek_agent_core.errors import ConfigError
+from zeek_agent_core.host import platform
 from zeek_agent_core.local import stock
 from zeek_agent_core.local.stock import LogColumn
 from zeek_agent_core.query import Query, Subscription
@@ -89,6 +91,14 @@ def default_pack(platform: str, *, interval: timedelta = INTERVAL) -> tuple[Loca
         ),
         *ask("users", stock.USERS, "SELECT * FROM users"),
     )
+
+
+def configured_pack(config: Config) -> tuple[LocalQuery, ...]:
+    """Return the queries of local mode: the default ones, and the configuration's own."""
+    seconds = config.local.interval
+    interval = INTERVAL if seconds is None else timedelta(seconds=seconds)
+    stock = default_pack(platform(), interval=interval) if config.local.default_pack else ()
+    return (*stock, *pack_from_settings(config.queries, beside=stock))
 
 
 def pack_from_settings(

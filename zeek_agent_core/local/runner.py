@@ -8,8 +8,7 @@ from typing import Protocol
 from zeek_agent_core.errors import OutputError, QueryError
 from zeek_agent_core.local.pack import LocalQuery
 from zeek_agent_core.local.sink import Sink, in_parts
-from zeek_agent_core.query import Query, Result
-from zeek_agent_core.schedule.scheduler import Recipient
+from zeek_agent_core.query import Query, Recipient, Result
 
 log = logging.getLogger(__name__)
 

@@ -39,39 +39,46 @@ def _walk(old: Rows, new: Rows) -> tuple[list[ResultRow], list[ResultRow]]:
     gone: list[ResultRow] = []
     come: list[ResultRow] = []
     here = there = 0
-    patience = (len(old) + len(new)) // 16 + BLOCK
-    while here < len(old) and there < len(new) and patience:
+    # Lists that do not line up time and again are in different orders: no use to go on.
+    hope = patience = (len(old) + len(new)) // 1024 + BLOCK
+    while here < len(old) and there < len(new) and hope:
         old_block, new_block = old[here : here + BLOCK], new[there : there + BLOCK]
         if old_block == new_block:
-            here += len(old_block)
-            there += len(new_block)
+            here += BLOCK
+            there += BLOCK
+            hope = patience
             continue
         most = min(len(old_block), len(new_block))
         equal = next(compress(range(most), map(ne, old_block, new_block)), most)
         here += equal
         there += equal
-        less, more = _detour(old, new, here, there)
+        less, more = _detour(old[here : here + REACH], new[there : there + REACH])
         gone += old[here : here + less]
         come += new[there : there + more]
         here += less
         there += more
-        patience -= 1
+        hope = patience if equal else hope - 1
     return gone + list(old[here:]), come + list(new[there:])
 
 
-def _detour(old: Rows, new: Rows, here: int, there: int) -> tuple[int, int]:
+def _detour(old: Rows, new: Rows) -> tuple[int, int]:
     """Return how many rows to leave out of each list so that they line up again."""
-    old_ahead, new_ahead = old[here : here + REACH], new[there : there + REACH]
-    if not old_ahead or not new_ahead:
-        return len(old_ahead), len(new_ahead)
-    for step in range(1, REACH):
-        if new_ahead[step : step + 1] == old_ahead[:1]:
-            return 0, step
-        if old_ahead[step : step + 1] == new_ahead[:1]:
+    most = min(len(old), len(new))
+    if most > 1:
+        if old[1] == new[1]:
+            return 1, 1
+        if old[1] == new[0]:
+            return 1, 0
+        if old[0] == new[1]:
+            return 0, 1
+    for step in range(2, most):
+        if old[step] == new[0]:
             return step, 0
-        if old_ahead[step : step + 1] == new_ahead[step : step + 1]:
-            return min(step, len(old_ahead)), min(step, len(new_ahead))
-    return len(old_ahead), len(new_ahead)
+        if old[0] == new[step]:
+            return 0, step
+        if old[step] == new[step]:
+            return step, step
+    return len(old), len(new)
 
 
 def _unmatched(

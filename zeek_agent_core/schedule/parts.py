@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
-from zeek_agent_core.errors import QueryError
-from zeek_agent_core.query import Query, Result, ResultColumn, ResultRow, Subscription
+from zeek_agent_core.query import Query, Recipient, Result, ResultColumn, ResultRow, Subscription
 from zeek_agent_core.schedule.diff import differences
 
 Positions = dict[str, tuple[int, int | None]]
@@ -28,19 +27,6 @@ class Outcome(Protocol):
     @property
     def seconds(self) -> float:
         """Processor time it took."""
-
-
-class Recipient(Protocol):
-    """Who gets what a query yields."""
-
-    def result(self, query: Query, result: Result) -> Awaitable[None] | None:
-        """Take the outcome of one run, also when it has no rows."""
-
-    def failed(self, query: Query, error: QueryError) -> None:
-        """Learn that a run failed; told once per change of state."""
-
-    def done(self, query: Query, *, is_cancelled: bool) -> None:
-        """Learn that the query is over."""
 
 
 class EventSource(Protocol):

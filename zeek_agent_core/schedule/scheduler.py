@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from time import monotonic, time
 
 from zeek_agent_core.errors import QueryError
-from zeek_agent_core.query import Query, Subscription
+from zeek_agent_core.query import Query, Recipient, Subscription
 from zeek_agent_core.schedule.parts import (
     EventSource,
     Execute,
@@ -18,7 +18,6 @@ from zeek_agent_core.schedule.parts import (
     Outcome,
     Positions,
     Prepare,
-    Recipient,
     Spawn,
     Turn,
 )

@@ -7,9 +7,8 @@ class Sockets(Snapshot):
     """IP sockets that are open on the host, with the processes that hold them.
 
     A socket gives one row however many processes share it: that with the
-    lowest process ID is its owner. A query with `pid = ...` asks for the
-    sockets of that process and gets all it holds, shared ones too. Sockets
-    without a process, such as those in `TIME_WAIT`, have no `pid`.
+    lowest process ID is its owner, for example the parent that passed it on.
+    Sockets without a process, such as those in `TIME_WAIT`, have no `pid`.
 
     An IPv6 socket that talks IPv4 has the family `IPv6` and mapped addresses
     such as `::ffff:192.0.2.1`, as the system sees it. For raw sockets

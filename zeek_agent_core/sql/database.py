@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from zeek_agent_core.errors import LimitError, QueryError, StoppedError
-from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.limits import Limits
+from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql.run import Positions, Run
 from zeek_agent_core.sql.session import Batch, EventRows, Session
 from zeek_agent_core.sql.statement import Statement
@@ -161,12 +161,12 @@ class Database:
         """Run *job* in the thread; keep the time of *run*."""
         if self._is_closed:
             raise StoppedError("the database is closed")
-        worker, session = self._worker, self._session
+        worker = self._worker
         self._runs[run] = worker
         loop = asyncio.get_running_loop()
         watch = loop.call_later(run.limits.seconds - run.elapsed(), self._watch, run)
         try:
-            return await worker.call(partial(self._timed, session, run, job))
+            return await worker.call(partial(self._timed, run, job))
         except asyncio.CancelledError:
             self._stop(run, StoppedError("the query was cancelled"))
             raise
@@ -176,7 +176,7 @@ class Database:
                 del self._runs[run]
 
     @staticmethod
-    def _timed(session: Session, run: Run, job: Callable[[Run], T]) -> T:
+    def _timed(run: Run, job: Callable[[Run], T]) -> T:
         """Run in the thread: note when the job began, and what it took."""
         run.began = perf_counter()
         try:

@@ -2,44 +2,18 @@
 
 import ipaddress
 import posixpath
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from zeek_agent_core.errors import LimitError, StatementError
+from zeek_agent_core.errors import StatementError
+from zeek_agent_core.regexps import search
 from zeek_agent_core.values import iso_time
 
 if TYPE_CHECKING:
     import apsw
-    import regex
 
-REGEXP_SECONDS = 1.0
-"""Time one regular expression may take on one value."""
-
-
-@lru_cache(maxsize=256)
-def compile_regexp(pattern: str) -> "regex.Pattern[str]":
-    """Return *pattern* compiled; raise `StatementError` where it is wrong.
-
-    The `regex` package is used since its matching can be bounded in time:
-    the patterns come from the network.
-    """
-    import regex  # noqa: PLC0415 - 20 ms that few statements need
-
-    try:
-        return regex.compile(pattern)
-    except regex.error as error:
-        raise StatementError(f"wrong regular expression {pattern!r}: {error}") from error
-
-
-def search(pattern: str, text: str) -> bool:
-    """Return whether *pattern* matches anywhere in *text*, within `REGEXP_SECONDS`."""
-    try:
-        found = compile_regexp(pattern).search(text, timeout=REGEXP_SECONDS, concurrent=True)
-    except TimeoutError as error:
-        raise LimitError(
-            f"regular expression {pattern!r} took longer than {REGEXP_SECONDS:g} s on one value"
-        ) from error
-    return found is not None
+IPV4 = 4
 
 
 def regexp(pattern: Any, text: Any) -> int | None:
@@ -89,7 +63,7 @@ def cidr_contains(network: Any, address: Any) -> int | None:
     host = _address(address)
     if host is None:
         return None
-    if isinstance(host, ipaddress.IPv6Address) and inside.version == 4 and host.ipv4_mapped:
+    if isinstance(host, ipaddress.IPv6Address) and inside.version == IPV4 and host.ipv4_mapped:
         host = host.ipv4_mapped
     return int(host.version == inside.version and host in inside)
 
@@ -110,7 +84,7 @@ def dirname(path: Any) -> str | None:
     return posixpath.dirname(path) if isinstance(path, str) else None
 
 
-FUNCTIONS = {
+FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, str]] = {
     "regexp": (regexp, 2, "regexp(pattern, text)"),
     "iso": (iso, 1, "iso(time)"),
     "seconds": (seconds, 1, "seconds(interval)"),

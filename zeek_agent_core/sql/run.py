@@ -8,7 +8,6 @@ from time import perf_counter
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.limits import Limits
 
-
 Positions = Mapping[str, tuple[int, int | None]]
 """For evented tables: after which event to read, and up to which."""
 

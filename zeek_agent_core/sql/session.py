@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import apsw
 
@@ -16,9 +16,9 @@ from zeek_agent_core.errors import (
     StatementError,
     TableError,
 )
+from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import functions
-from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.sql.run import Run
 from zeek_agent_core.sql.statement import (
     Authorizer,
@@ -38,6 +38,8 @@ EventRows = Callable[[str, int, int | None], Iterator[Row]]
 PROGRESS_STEPS = 10_000
 CHUNK = 64
 BATCH = 1024
+LARGE_BYTES = MEBI
+"""Rows for which SQLite takes more than this come and are counted one by one."""
 SLICE_SECONDS = 0.05
 """A fetch returns after this time with what it has, so that queries take turns."""
 
@@ -96,6 +98,7 @@ class Session:
         self.connection.authorizer = self.authorizer
         self.connection.set_progress_handler(self._progress, PROGRESS_STEPS)
         self.offer()
+        self.idle_bytes = apsw.memory_used()
 
     def offer(self) -> None:
         """Tell SQLite of tables that came or went."""
@@ -105,7 +108,7 @@ class Session:
         for name in set(self.tables) - self._offered:
             self.connection.create_module(
                 name,
-                Module(self.tables[name], self),
+                cast("apsw.VTModule", Module(self.tables[name], self)),
                 use_bestindex_object=True,
                 eponymous=True,
                 eponymous_only=True,
@@ -152,10 +155,12 @@ class Session:
         self._enter(run)
         try:
             while len(rows) < BATCH and perf_counter() < until:
-                chunk = list(islice(result, CHUNK))
+                size = 1 if self._was_large() else CHUNK
+                chunk = list(islice(result, size))
                 rows += chunk
                 self._count(run, chunk)
-                if len(chunk) < CHUNK:
+                apsw.memory_high_water(reset=True)  # begins a new mark
+                if len(chunk) < size:
                     return Batch(rows, is_last=True)
         except Exception as error:
             raise self._translated(error, run) from error
@@ -168,7 +173,7 @@ class Session:
         if result is not None:
             self._enter(run)
             with suppress(Exception):  # its error has been told by fetch
-                result.close(True)
+                result.close(True)  # noqa: FBT003 - APSW takes it by position
 
     def rows(self, table: Table, where: Where, run: Run) -> Iterator[Row]:
         """Return the rows of *table* for one scan; the virtual tables call this."""
@@ -218,11 +223,12 @@ class Session:
         return ResultColumn(name)
 
     def _count(self, run: Run, rows: list[ResultRow]) -> None:
-        """Hold the result to its bounds; sizes are estimated from a random eighth."""
+        """Hold the result to its bounds; small rows are estimated from a random eighth."""
         known, size = self._counts[run]
         known += len(rows)
-        for position in range(random.randrange(8), len(rows), 8):  # noqa: S311 - no secret
-            size += 8 * sum(len(v) for v in rows[position] if isinstance(v, str | bytes))
+        step = 1 if self._was_large() else 8
+        for position in range(random.randrange(step), len(rows), step):  # noqa: S311 - no secret
+            size += step * sum(len(v) for v in rows[position] if isinstance(v, str | bytes))
         self._counts[run] = (known, size)
         if known > run.limits.rows:
             raise LimitError(
@@ -234,6 +240,10 @@ class Session:
                 f"the result is larger than {run.limits.result_bytes >> 20} MiB; select fewer "
                 "columns or rows, or raise [limits] result"
             )
+
+    def _was_large(self) -> bool:
+        """Return whether the last rows were large, by the memory that SQLite took for them."""
+        return apsw.memory_high_water() - self.idle_bytes > LARGE_BYTES
 
     def _progress(self) -> bool:
         """Tell SQLite every `PROGRESS_STEPS` whether to give up the statement."""

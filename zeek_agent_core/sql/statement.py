@@ -147,7 +147,7 @@ def explain(error: Exception, sql: str, tables: Iterable[Table]) -> QueryError:
     if isinstance(error, apsw.TooBigError):
         return LimitError("a value or the statement itself is larger than allowed")
     if isinstance(error, UnicodeError):
-        return StatementError(f"text that is not valid Unicode: {error.reason}")
+        return StatementError(f"text that is not valid Unicode: {error}")
     return StatementError(f"{message}{_hint(message, tables)} in: {_shortened(sql)}")
 
 

@@ -5,19 +5,19 @@ SQLite asks `BestIndexObject` which columns and conditions a query has, then
 https://www.sqlite.org/vtab.html
 """
 
-import functools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import apsw
 
 from zeek_agent_core.errors import ParameterError, QueryError, TableError
+from zeek_agent_core.sql.pushdown import Layout, Term
 from zeek_agent_core.sql.run import Run, Scan
-from zeek_agent_core.table import EQ, PAUSE, PREFIX, RANGE, Column, Prefix, Table, Where
-from zeek_agent_core.values import PLAIN, Row, SqlValue, Type, sql_type, to_sql
+from zeek_agent_core.table import EQ, PAUSE, PREFIX, RANGE, Column, Table, Where
+from zeek_agent_core.values import Row, SqlValue, sql_type, to_sql
 
 OPERATORS = {
     apsw.SQLITE_INDEX_CONSTRAINT_EQ: "=",
@@ -42,9 +42,6 @@ FULL_SCAN = 100_000.0
 """Rows a table is taken to have; only the ratio to the figures below matters to the planner."""
 SELECTIVITY = {"=": 10_000.0, ">": 3.0, ">=": 3.0, "<": 3.0, "<=": 3.0, "like": 10.0, "glob": 10.0}
 
-LAST_BIT = 63
-"""SQLite tells of the first 63 columns one by one, of all later ones together."""
-
 _END: Any = object()
 
 
@@ -55,20 +52,6 @@ class Source(Protocol):
 
     def rows(self, table: Table, where: Where, run: Run) -> Iterator[Row]:
         """Return the rows of *table* for one scan."""
-
-
-class Term(NamedTuple):
-    """One condition that SQLite hands to the table."""
-
-    column: int
-    operator: str
-    is_list: bool
-
-
-@functools.lru_cache(maxsize=1024)
-def _plan(text: str) -> tuple[tuple[int, ...], tuple[Term, ...]]:
-    used, terms = json.loads(text)
-    return tuple(used), tuple(Term(*term) for term in terms)
 
 
 class Module:
@@ -129,7 +112,7 @@ class VirtualTable:
                 if is_list and not self.source.current.lists_are_literal:
                     continue  # APSW fails on the list if it comes from a SELECT without rows
                 if is_list:
-                    index.set_aConstraintUsage_in(number, True)
+                    index.set_aConstraintUsage_in(number, True)  # noqa: FBT003 - APSW wants it so
                 cost /= SELECTIVITY[operator] / (10 if is_list else 1)
             terms.append(Term(position, operator, is_list))
             index.set_aConstraintUsage_argvIndex(number, len(terms))
@@ -170,111 +153,6 @@ class VirtualTable:
         """Nothing is held."""
 
     Destroy = Disconnect
-
-
-class Layout:
-    """Column facts of a table, by position, looked up once."""
-
-    def __init__(self, table: Table) -> None:
-        """Read the declaration of *table*."""
-        self.columns = table.columns
-        self.names = tuple(column.name for column in table.columns)
-        self.known = frozenset(self.names)
-        self.fields = tuple((column.name, PLAIN.get(column.type)) for column in table.columns)
-        self.defaults = {c.name: c.default for c in table.columns if c.is_parameter}
-
-    def where(self, text: str, arguments: Sequence[Any]) -> Where:
-        """Return what the query wants, from the plan and the values SQLite gives."""
-        used, terms = _plan(text)
-        parameters = dict(self.defaults)
-        allowed: dict[str, Any] = {}
-        lows: dict[str, Any] = {}
-        highs: dict[str, Any] = {}
-        prefixes: dict[str, Prefix] = {}
-        for term, argument in zip(terms, arguments, strict=True):
-            column = self.columns[term.column]
-            if column.is_parameter:
-                parameters[column.name] = _parameter(column, argument)
-            elif term.operator == "=":
-                _narrow(allowed, column, argument if term.is_list else (argument,))
-            elif term.operator in (">", ">="):
-                _bound(lows, column, argument, max)
-            elif term.operator in ("<", "<="):
-                _bound(highs, column, argument, min)
-            else:
-                _prefix(prefixes, column, argument, ignore_case=term.operator == "like")
-        names = frozenset(self.names[at] for at in used if at < len(self.names))
-        if LAST_BIT in used:
-            names |= frozenset(self.names[LAST_BIT:])
-        return Where(names, parameters, allowed, lows, highs, prefixes)
-
-
-def _parameter(column: Column, value: SqlValue) -> SqlValue:
-    """Return the argument of a parameter, or refuse its type."""
-    plain = PLAIN.get(column.type)
-    if isinstance(value, bytes) and plain is str:
-        return to_sql(column.type, value)
-    if isinstance(value, int) and plain in (bool, float):
-        return to_sql(column.type, value)
-    if value is None or (plain is not None and not isinstance(value, plain)):
-        given = "NULL" if value is None else type(value).__name__
-        raise ParameterError(f"table parameter '{column.name}' takes {column.type}, not {given}")
-    return value
-
-
-def _comparable(column: Column, value: SqlValue) -> SqlValue:
-    """Return *value* as the column would hold it; None if no such value can be equal."""
-    affinity = sql_type(column.type)
-    if affinity in ("INTEGER", "REAL") and isinstance(value, str | float):
-        try:
-            number = float(value) if isinstance(value, float) else _number(value)
-        except ValueError:
-            return None
-        return int(number) if isinstance(number, float) and number.is_integer() else number
-    return value
-
-
-def _number(value: str) -> int | float:
-    try:
-        return int(value)
-    except ValueError:
-        return float(value)
-
-
-def _narrow(allowed: dict[str, Any], column: Column, values: Any) -> None:
-    if sql_type(column.type) == "TEXT" and any(isinstance(v, int | float) for v in values):
-        return  # whether '05' equals 5 depends on where the 5 comes from: left to SQLite
-    wanted = {_comparable(column, value) for value in values} - {None}
-    known = allowed.get(column.name)
-    allowed[column.name] = frozenset(wanted if known is None else wanted & known)
-
-
-_COMPARABLE: Mapping[str, tuple[type, ...]] = {
-    "INTEGER": (int, float),
-    "REAL": (int, float),
-    "TEXT": (str,),
-    "BLOB": (bytes,),
-}
-
-
-def _bound(
-    bounds: dict[str, Any], column: Column, value: SqlValue, tighter: Callable[..., Any]
-) -> None:
-    """Keep a limit of the kind of the column; others are left to SQLite."""
-    if isinstance(value, _COMPARABLE[sql_type(column.type)]):
-        known = bounds.get(column.name)
-        bounds[column.name] = value if known is None else tighter(known, value)
-
-
-def _prefix(
-    prefixes: dict[str, Prefix], column: Column, pattern: SqlValue, *, ignore_case: bool
-) -> None:
-    if not isinstance(pattern, str):
-        return
-    special = "%_" if ignore_case else "*?["
-    end = next((i for i, letter in enumerate(pattern) if letter in special), len(pattern))
-    if end:
-        prefixes[column.name] = Prefix(pattern[:end], ignore_case)
 
 
 class Cursor:
@@ -353,7 +231,7 @@ class Cursor:
         """Return one value of the current row; most pass as they are."""
         name, plain = self.fields[position]
         try:
-            value = self.row[name]
+            value: Any = self.row[name]
         except KeyError:
             return self.parameters.get(name)
         except (TypeError, IndexError) as error:
@@ -413,11 +291,3 @@ class Cursor:
             message = f"cannot read{where}: {error.strerror or error}"
         self.scan.error = message
         return TableError(self.table.name, message)
-
-
-def is_of_type(value: SqlValue, kind: Type) -> bool:
-    """Return whether a stored *value* can be one of *kind*."""
-    if value is None:
-        return True
-    expected = {"INTEGER": int, "REAL": float, "TEXT": str, "BLOB": bytes}[sql_type(kind)]
-    return isinstance(value, expected)

@@ -38,7 +38,7 @@ class Worker:
             self._waiting[future] = True
             try:
                 result = job()
-            except BaseException as error:  # noqa: BLE001 - handed to the caller
+            except BaseException as error:
                 answer(future.set_exception, error)
             else:
                 answer(future.set_result, result)

@@ -11,10 +11,9 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 
-from zeek_agent_core.sql.vtable import is_of_type
 from zeek_agent_core.table import Column, Snapshot, Table, Where
 from zeek_agent_core.testing._probe import Bag, Probe, attempt, differ, shortened
-from zeek_agent_core.values import SqlValue, Type, to_sql
+from zeek_agent_core.values import SqlValue, Type, is_of_type, to_sql
 
 INT64 = 1 << 63
 MOST_FINDINGS = 10
@@ -51,7 +50,7 @@ async def select_findings(probe: Probe) -> list[str]:
             found = value_findings(table, rows)
         if not found:
             await probe.execute(probe.select(probe.columns))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+    except Exception as error:
         return [f"reading all of it fails: {type(error).__name__}: {error}"]
     return found
 
@@ -156,7 +155,7 @@ def _abandon(probe: Probe) -> Iterator[str]:
         warnings.simplefilter("always", ResourceWarning)
         try:
             _stop_early(table, whole(probe))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        except Exception as error:
             yield f"stopping a read early fails: {type(error).__name__}: {error}"
             return
         gc.collect()

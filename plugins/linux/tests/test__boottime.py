@@ -6,6 +6,7 @@ from zeek_agent_linux._boottime import JUMP, SECOND, TICK, BootTime, clock_diffe
 
 @pytest.fixture
 def proc(tmp_path):
+    """Return a captured /proc."""
     (tmp_path / "stat").write_text("cpu 1\nbtime 1700000000\nprocesses 1\n")
     return str(tmp_path)
 

@@ -1,5 +1,7 @@
 """Parsers of the files of one process."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ NAMES = st.binary(max_size=15).filter(lambda name: b"\0" not in name)
 
 
 def stat_text(name, numbers):
+    """Return text as the kernel writes it."""
     fields = " ".join(map(str, numbers)).encode()
     return b"42 (" + name + b") S " + fields + b"\n"
 
@@ -39,13 +42,14 @@ def test_truncated_stat_never_gives_wrong_values(name, numbers, data):
 @given(st.binary())
 def test_garbage_is_refused(raw):
     """Bytes that are no stat at all raise nothing but ValueError."""
-    try:
+    with contextlib.suppress(ValueError):
         _procfs.parse_stat(raw)
-    except ValueError:
-        pass
 
 
-STATUS = b"Name:\ta\\nUid:\nTgid:\t7\nNgid:\t0\nPid:\t%d\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nFDSize:\t64\n"
+STATUS = (
+    b"Name:\ta\\nUid:\nTgid:\t7\nNgid:\t0\nPid:\t%d\n"
+    b"Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nFDSize:\t64\n"
+)
 
 
 def test_ids_are_real_and_effective():

@@ -1,5 +1,6 @@
 """Messages of sock_diag(7)."""
 
+import contextlib
 import errno
 import socket
 import struct
@@ -26,14 +27,32 @@ SOCKETS = st.lists(
 DONE = struct.pack("=IHHIIi", 20, 3, 2, 1, 0, 0)
 
 
-def message(state, sport, dport, local, remote, inode, extra):
+def message(*values):
+    """Return a message with the values of a socket and so many bytes of attributes."""
+    state, sport, dport, local, remote, inode, extra = values
     body = struct.pack(
-        "=BBBBHH16s16sIQIIIII", 10, state, 0, 0, sport, dport, local, remote, 0, 1, 0, 0, 0, 0, inode
+        "=BBBBHH16s16sIQIIIII",
+        10,
+        state,
+        0,
+        0,
+        sport,
+        dport,
+        local,
+        remote,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        inode,
     )
     return struct.pack("=IHHII", 88 + extra, 20, 2, 1, 0) + body + b"\xff" * extra
 
 
 def parse(raw, family=socket.AF_INET6):
+    """Return the sockets in a buffer and whether the dump ends in it."""
     found = []
     is_done = _sockdiag.parse_messages(memoryview(raw), family, found)
     return found, is_done
@@ -52,20 +71,16 @@ def test_truncated_input_is_refused_or_a_prefix(sockets, data):
     raw = b"".join(message(*each) for each in sockets)
     found = []
     cut = data.draw(st.integers(0, len(raw) - 1))
-    try:
+    with contextlib.suppress(ValueError):
         _sockdiag.parse_messages(memoryview(raw[:cut]), socket.AF_INET6, found)
-    except ValueError:
-        pass
     assert found == [each[:-1] for each in sockets][: len(found)]
 
 
 @given(st.binary(max_size=400))
 def test_garbage_raises_expected_errors_only(raw):
     """Bytes that are no netlink messages end in ValueError or OSError, if in any."""
-    try:
+    with contextlib.suppress(ValueError, OSError):
         parse(raw)
-    except (ValueError, OSError):
-        pass
 
 
 def test_ipv4_address_takes_four_bytes():

@@ -8,7 +8,8 @@ where descriptors came or went, then in new processes, then in the others.
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from zeek_agent_linux import _procfs
@@ -76,6 +77,17 @@ class Owners:
             for name, link in zip(names, links, strict=True)
             if link.startswith(LINK)
         }
+
+    def ancestors(self, pid: int) -> Iterator[int]:
+        """Yield the parent of *pid*, its parent and so on, as far as they can be seen."""
+        seen = {0}
+        with suppress(OSError):
+            while pid not in seen:
+                seen.add(pid)
+                _, fields = _procfs.parse_stat(_procfs.read(f"{self._proc}/{pid}/stat"))
+                pid = int(fields[_procfs.PPID])
+                if pid:
+                    yield pid
 
     def _recheck(self, pid: int, now: float) -> None:
         """Forget what is known of *pid*, or learn it anew, unless it is as it was."""

@@ -47,6 +47,7 @@ class ProcSource:
     def __init__(self, host: Host, warn: Callable[[str], None]) -> None:
         """Read below the root of *host*; tell *warn* what cannot be understood."""
         self._proc = f"{host.prefix}/proc"
+        self._is_live = not host.prefix
         self._warn = warn
         self._boot = BootTime(self._proc)
         self._has_pidfd: bool | None = None
@@ -62,11 +63,13 @@ class ProcSource:
         if self._has_pidfd is None:
             # It tells of processes that `/proc` hides, so it serves those listed only.
             self._has_pidfd = _pidfd.is_usable(self._proc)
-        parts = _Reader(self._proc, self._boot, where, has_pidfd=self._has_pidfd).parts
+        reader = _Reader(
+            self._proc, self._boot, where, is_live=self._is_live, has_pidfd=self._has_pidfd
+        )
         for pid in pids:
             row = {"pid": int(pid)}
             try:
-                if _read(f"{self._proc}/{pid}", row, parts):
+                if _read(f"{self._proc}/{pid}", row, reader.parts):
                     yield row
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has ended
@@ -88,10 +91,13 @@ def _read(directory: str, row: dict[str, Any], parts: list[Part]) -> bool:
 class _Reader:
     """Reads of each process what one query needs."""
 
-    def __init__(self, proc: str, boot: BootTime, where: Where, *, has_pidfd: bool) -> None:
+    def __init__(
+        self, proc: str, boot: BootTime, where: Where, *, is_live: bool, has_pidfd: bool
+    ) -> None:
         """Choose the parts to read, cheapest and most selective first."""
         self.parts: list[Part] = []
         self._proc = proc
+        self._is_live = is_live
         self._names = where.values("name")
         self._uids = where.values("uid")
         self._boot = 0
@@ -126,12 +132,15 @@ class _Reader:
             return []
 
     def _owner(self, directory: str, row: dict[str, Any]) -> bool:
-        # The directory belongs to the effective IDs. Those of the files in it
-        # are root's where the process is not dumpable.
-        status = os.stat(directory)  # noqa: PTH116 - paths cost more
-        row["uid"] = status.st_uid
-        row["gid"] = status.st_gid
-        return self._uids is None or status.st_uid in self._uids
+        if self._is_live:
+            # The directory belongs to the effective IDs. Those of the files in it
+            # are root's where the process is not dumpable.
+            status = os.stat(directory)  # noqa: PTH116 - paths cost more
+            row["uid"] = status.st_uid
+            row["gid"] = status.st_gid
+        else:
+            _ids(directory, row)  # a captured directory belongs to who captured it
+        return self._uids is None or row["uid"] in self._uids
 
     def _comm(self, directory: str, row: dict[str, Any]) -> bool:
         row["name"] = name = text(_procfs.read(directory + "/comm")[:-1])

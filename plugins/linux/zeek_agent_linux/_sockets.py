@@ -133,12 +133,25 @@ class ProcSource:
             # A socket stays in its namespace when its process moves on, or is handed over.
             others = [n for n in self._namespaces(where) if n.inode not in near.known]
             listings += self._of(owners, self._list(others, where))
-        return listings, owners
+        return self._of(self._not_inherited(owners, listings), listings), owners
+
+    def _not_inherited(self, owners: Mapping[int, int], listings: list[Listing]) -> set[int]:
+        """Return the sockets that no ancestor with a lower process ID holds as well.
+
+        Processes share sockets by inheritance, so this spares a look at all the others.
+        """
+        own = {found[-1] for each in listings for found in each.sockets}
+        for pid in {owners[inode] for inode in own}:
+            for ancestor in self._owners.ancestors(pid):
+                if ancestor < pid:
+                    held = self._descriptors(ancestor)
+                    own -= {inode for inode in own & held.keys() if owners[inode] == pid}
+        return own
 
     @staticmethod
-    def _of(owners: Mapping[int, int], listings: list[Listing]) -> list[Listing]:
+    def _of(wanted: Collection[int], listings: list[Listing]) -> list[Listing]:
         return [
-            each._replace(sockets=[found for found in each.sockets if found[-1] in owners])
+            each._replace(sockets=[found for found in each.sockets if found[-1] in wanted])
             for each in listings
         ]
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from tests.support import FRUIT_ROWS, Beats, fruits, numbers, table
 from zeek_agent_core.api import Column, Host, Type
 from zeek_agent_core.errors import LimitError, QueryError, StatementError, StoppedError, TableError
+from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.query import ResultColumn
 from zeek_agent_core.sql import database as module
 from zeek_agent_core.sql.database import Database
-from zeek_agent_core.limits import MEBI, Limits
 
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -224,10 +225,23 @@ async def test_limits_can_be_given_per_query():
 
 async def test_a_few_large_values_are_no_limit_error():
     """A result far below the bound is never refused."""
-    async with Database([]) as db:
-        for _ in range(20):
-            rows = (await db.execute("SELECT zeroblob(15000000) UNION ALL SELECT 1")).rows
-            assert len(rows) == 2
+    async with Database([numbers(3, "few")]) as db:
+        for _ in range(8):
+            rows = (await db.execute("SELECT zeroblob(15000000), zeroblob(15000000) FROM few")).rows
+            assert len(rows) == 3
+
+
+async def test_large_rows_after_small_ones_are_noticed():
+    """The memory that a result takes stays near its bound, wherever the large rows are."""
+    sql = "SELECT zeroblob(iif(number < 5000, 1, 1000000)) FROM numbers"
+    tracemalloc.start()
+    try:
+        async with Database([numbers()], limits=Limits(result_bytes=8 * MEBI)) as db:
+            with pytest.raises(LimitError, match="larger than 8 MiB"):
+                await db.execute(sql)
+        assert tracemalloc.get_traced_memory()[1] < 64 * MEBI
+    finally:
+        tracemalloc.stop()
 
 
 async def test_waiting_for_a_turn_costs_no_time():

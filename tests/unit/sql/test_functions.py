@@ -2,8 +2,8 @@
 
 import pytest
 
+from zeek_agent_core import regexps
 from zeek_agent_core.errors import LimitError, StatementError
-from zeek_agent_core.sql import functions
 from zeek_agent_core.sql.database import Database
 from zeek_agent_core.sql.functions import FUNCTIONS
 
@@ -64,7 +64,7 @@ async def test_wrong_arguments_are_told(expression, message):
 
 async def test_a_regular_expression_is_bounded_in_time(monkeypatch):
     """A pattern that explodes ends its query, not the agent."""
-    monkeypatch.setattr(functions, "REGEXP_SECONDS", 0.1)
+    monkeypatch.setattr(regexps, "SECONDS", 0.1)
     async with Database([]) as db:
         with pytest.raises(LimitError, match="took longer"):
             await db.execute(f"SELECT regexp('(a|aa)+$', '{'a' * 60}b')")

@@ -6,8 +6,8 @@ import pytest
 
 from zeek_agent_core.api import PAUSE, Column, Host, Snapshot, Type
 from zeek_agent_core.errors import LimitError
-from zeek_agent_core.sql.database import Database
 from zeek_agent_core.limits import Limits
+from zeek_agent_core.sql.database import Database
 
 
 class Slow(Snapshot):

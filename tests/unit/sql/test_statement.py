@@ -11,8 +11,8 @@ from zeek_agent_core.errors import (
     QueryError,
     StatementError,
 )
-from zeek_agent_core.sql.database import Database
 from zeek_agent_core.limits import Limits
+from zeek_agent_core.sql.database import Database
 from zeek_agent_core.sql.statement import is_blank
 
 

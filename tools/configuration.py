@@ -1,0 +1,105 @@
+"""The page of the configuration file, from the list of its keys."""
+
+from pathlib import Path
+from typing import Any
+
+from zeek_agent_core.config import Config
+from zeek_agent_core.config_keys import SETTINGS, Setting
+
+INTRODUCTION = """\
+# Configuration
+
+One TOML file. It is looked for, in this order: `-c FILE`, the file that
+`ZEEK_AGENT_CONFIG` names, `/etc/zeek-agent/zeek-agent.toml`, then
+`zeek-agent.conf` and `zeek-agent.cfg` in `etc` beside the directory of the
+program. On macOS it is `zeek-agent.cfg` in `ZeekAgent` below Application
+Support, on Windows in `ZeekAgent` below `%PROGRAMDATA%`. No file is fine: every
+key has a default.
+
+The command line wins over the file; lists are appended. Unknown keys and
+sections are errors, with the nearest name. `zeek-agent --check-config` tells
+whether a file can be used, and compiles its queries; SIGHUP makes a running
+agent read it again.
+"""
+
+FREE = """\
+## [tables.NAME]
+
+Settings that tables read.
+
+| Key | Default | |
+|---|---|---|
+| `[tables.files] max_matches` | 100000 | paths a pattern may match; more is an error |
+| `[tables.files] max_line_bytes` | 1048576 | a longer line is cut, and counted as a warning |
+| `[tables.files] max_hash_bytes` | 1073741824 | a larger file is not hashed, and counted |
+| `[tables.services] timeout` | 5 | seconds that the service manager may take |
+
+## [[query]]
+
+A query of `--local`; the block may be repeated.
+
+| Key | Default | |
+|---|---|---|
+| `name` | required | id of the query |
+| `sql` | required | the statement |
+| `interval` | 30 | seconds between runs |
+| `subscription` | `"snapshots"` | or `"differences"`, `"snapshot_plus_differences"`, `"events"` |
+| `requires_tables` | `[]` | it waits until all of these exist |
+| `if_missing_tables` | `[]` | it waits while one of these exists |
+| `output` | the name | the log it is written to |
+
+```toml
+[[query]]
+name = "listeners"
+sql = "SELECT process, local_addr, local_port FROM sockets WHERE state = 'LISTEN'"
+interval = 10
+subscription = "differences"
+```
+"""
+
+KINDS = {
+    "text": "text",
+    "texts": "text or list",
+    "flag": "true or false",
+    "seconds": "seconds",
+    "count": "number",
+    "mebibytes": "MiB",
+}
+
+
+def page(note: str) -> str:
+    """Return the page, with *note* on where it comes from at its top."""
+    parts = [note, INTRODUCTION]
+    sections = list(dict.fromkeys(setting.section for setting in SETTINGS))
+    for section in sections:
+        title = f"## [{section}]" if section else "## Top of the file"
+        rows = [row(setting) for setting in SETTINGS if setting.section == section]
+        parts.append(
+            "\n".join([title, "", "| Key | Value | Default | |", "|---|---|---|---|", *rows])
+        )
+    return "\n\n".join(part.rstrip() for part in (*parts, FREE)) + "\n"
+
+
+def row(setting: Setting) -> str:
+    """Return the table row of one key."""
+    kind = KINDS.get(setting.kind) or ", ".join(f"`{w}`" for w in setting.kind.split("|"))
+    return f"| `{setting.key}` | {kind} | {default(setting)} | {setting.description} |"
+
+
+def default(setting: Setting) -> str:
+    """Return the value a key has when it is not given."""
+    value: Any = Config()
+    for name in setting.target.split("."):
+        value = getattr(value, name)
+    if value is None or value in ("", ()):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if setting.kind == "mebibytes":
+        value >>= 20
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def path(root: Path) -> Path:
+    """Return where the page is."""
+    return root / "docs/configuration.md"
