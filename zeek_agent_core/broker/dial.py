@@ -59,9 +59,11 @@ async def dial(
 def _handshake_failed(error: OSError, mode: Mode) -> Lost:
     if isinstance(error, ssl.SSLError):
         return Lost(Reason.MISCONFIGURED, explain(error, mode))
+    other = "verify" if mode is Mode.ANONYMOUS else "anonymous"
+    hint = f'this is zeek.tls = "{mode}", others need "{other}", or "off" for plain text'
     if isinstance(error, ConnectionResetError):
-        return Lost(Reason.FULL, f'{FULL}; a server without TLS needs zeek.tls = "off"')
-    return Lost(Reason.SILENT, f"no TLS handshake: {error}")
+        return Lost(Reason.FULL, f"{FULL}; {hint}")
+    return Lost(Reason.SILENT, f"no TLS handshake: the server is busy, or speaks no TLS; {hint}")
 
 
 async def _connect(endpoint: Endpoint, limit: float) -> socket.socket:

@@ -63,6 +63,8 @@ class Behaviour:
     """Bytes read at once."""
     is_short_frame_bug: bool | None = None
     """Whether short frames in two pieces end the connection; None: as the flavour does."""
+    seconds_for_request: float = 3.0
+    """How long a client may take to ask for the upgrade."""
     is_acking: bool = True
     is_counting_only: bool = False
     """Whether events are counted rather than decoded and kept."""
@@ -202,7 +204,11 @@ class Client:
                 pings.cancel()
 
     async def _upgrade(self) -> bool:
-        self.request = await self._reader.readuntil(b"\r\n\r\n")
+        try:
+            async with asyncio.timeout(self._does.seconds_for_request):
+                self.request = await self._reader.readuntil(b"\r\n\r\n")
+        except (TimeoutError, asyncio.LimitOverrunError):
+            return False
         line, *fields = self.request.split(b"\r\n")
         headers = {k.strip().lower(): v.strip() for k, _, v in (f.partition(b":") for f in fields)}
         is_broker = self._does.flavour is Flavour.BROKER
