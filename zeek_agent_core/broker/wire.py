@@ -7,6 +7,7 @@ library's own connections refuse.
 
 import asyncio
 import logging
+import os
 import ssl
 from typing import Protocol
 
@@ -15,6 +16,11 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without a compiled wheel
+    from websockets.utils import apply_mask
 
 from zeek_agent_core.broker import ending
 from zeek_agent_core.broker.destination import Endpoint
@@ -27,6 +33,8 @@ WRITE_BUFFER = 64 << 10
 MOST_UNSENT = 4 << 20
 """Bytes the server may leave unread; only its own pings can make us hold so many."""
 
+_TEXT_MEDIUM, _TEXT_LONG = b"\x81\xfe", b"\x81\xff"
+"""First bytes of a whole, masked text frame, for a size of two or of eight bytes."""
 _silent = logging.Logger("websockets", logging.CRITICAL + 1)  # noqa: LOG001 - nobody's child
 
 
@@ -69,6 +77,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._head = b""
         self._parts: list[bytes] = []
+        self._out: list[bytes] = []
         self._is_ended = False
         self._loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -133,16 +142,26 @@ class Wire(asyncio.Protocol):
                 self._listener.message(whole)
 
     def text(self, data: bytes) -> None:
-        """Make a frame of a message; `flush` sends it."""
-        self._ws.send_text(data)
+        """Make a frame of a message; `flush` sends it.
+
+        Made here, since the library takes twice as long as all the rest.
+        """
+        size, key = len(data), os.urandom(4)
+        if not 126 <= size < 1 << 16:  # noqa: PLR2004 - RFC 6455, section 5.2
+            head = bytes((0x81, 0x80 | size)) if size < 126 else _TEXT_LONG + size.to_bytes(8)  # noqa: PLR2004
+        else:
+            head = _TEXT_MEDIUM + size.to_bytes(2)
+        self._out += (head, key, apply_mask(data, key))
 
     def ping(self, payload: bytes) -> None:
         """Make a ping; `flush` sends it."""
         self._ws.send_ping(payload)
+        self._out += self._ws.data_to_send()
 
     def flush(self) -> None:
         """Send all frames that were made, in one piece."""
-        data = b"".join(self._ws.data_to_send())
+        data = b"".join((*self._out, *self._ws.data_to_send()))
+        self._out.clear()
         if not data or self._transport is None or self._is_ended:
             return
         self._transport.write(data)

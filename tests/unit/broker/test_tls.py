@@ -19,15 +19,18 @@ from zeek_agent_core.testing.zeek import Zeek
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
+    """Return the authority that is trusted."""
     return Authority(tmp_path_factory.mktemp("tls") / "authority")
 
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory):
+    """Return one that nobody has heard of."""
     return Authority(tmp_path_factory.mktemp("tls") / "stranger")
 
 
 def trusting(authority, mode=None):
+    """Return settings that trust *authority*."""
     return TlsSettings(mode=mode, cafile=authority.file)
 
 
@@ -87,9 +90,9 @@ async def test_wrong_authority(authority, stranger):
 
 async def test_insecure(authority):
     """Mode `insecure` joins a server that nobody vouches for."""
-    async with Zeek(context=authority.server(names="DNS:elsewhere")) as zeek:
-        async with joined(zeek, TlsSettings(Mode.INSECURE)) as (_, _, client):
-            client.hello()
+    context, settings = authority.server(names="DNS:elsewhere"), TlsSettings(Mode.INSECURE)
+    async with Zeek(context=context) as zeek, joined(zeek, settings) as (_, _, client):
+        client.hello()
 
 
 @pytest.mark.parametrize("passphrase", ["", "open sesame"])
@@ -117,9 +120,7 @@ async def test_missing_client_certificate(authority, version):
 async def test_foreign_client_certificate(authority, stranger):
     """A certificate that the server's authority did not sign does not help."""
     own = stranger.client()
-    settings = TlsSettings(
-        cafile=authority.file, certificate=own.certificate, keyfile=own.keyfile
-    )
+    settings = TlsSettings(cafile=authority.file, certificate=own.certificate, keyfile=own.keyfile)
     async with Zeek(context=authority.server(wants_client=True)) as zeek:
         why = await lost(socket_to(zeek.destination, settings))
     assert why.reason in (Reason.MISCONFIGURED, Reason.FULL)
@@ -129,12 +130,11 @@ async def test_foreign_client_certificate(authority, stranger):
 @pytest.mark.parametrize("flavour", [Flavour.BROKER, Flavour.CLUSTER])
 async def test_anonymous(flavour):
     """Mode `anonymous` joins a Zeek without certificates."""
-    settings = TlsSettings(Mode.ANONYMOUS)
-    async with Zeek(flavour, context=anonymous_server()) as zeek:
-        async with joined(zeek, settings) as (transport, _, client):
-            for number in range(500):
-                transport.publish("/t", "row", ((), (number,)))
-            assert len(await client.results("row", 500)) == 500
+    context, settings = anonymous_server(), TlsSettings(Mode.ANONYMOUS)
+    async with Zeek(flavour, context=context) as zeek, joined(zeek, settings) as (ours, _, client):
+        for number in range(500):
+            ours.publish("/t", "row", ((), (number,)))
+        assert len(await client.results("row", 500)) == 500
 
 
 @contextmanager
