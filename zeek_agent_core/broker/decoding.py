@@ -51,7 +51,7 @@ class Complaint:
 Message = Ack | Complaint | Event
 
 _SKIPPED = re.compile(rb'"(?:[^"\\]|\\.)*+"|[^"\[\]{}]++', re.DOTALL)
-_LENIENT = re.compile(r'"(?:[^"\\]|\\.)*+"|-?\b(?:nan|inf)\b', re.DOTALL | re.IGNORECASE)
+_LENIENT = re.compile(r'"(?:[^"\\]++|\\.)*+"?|-?\b(?:nan|inf)\b', re.DOTALL | re.IGNORECASE)
 _ESCAPE = re.compile(r'\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(.))', re.DOTALL)
 _WORDS = {"nan": "NaN", "inf": "Infinity", "-nan": "NaN", "-inf": "-Infinity"}
 
@@ -68,7 +68,7 @@ def decode_frame(raw: bytes, rules: Rules = OLDEST) -> Message:
         context = message.get("context", message.get("message", ""))  # `message` in Zeek 7.2
         return Complaint(_text(message, "code"), clean(str(context)))
     if kind == "data-message":
-        return _event(_text(message, "topic"), decode_value(message, rules))
+        return _event(_text(message, "topic"), decode_value(message, rules), rules)
     raise DecodeError(f"unknown type of message: {str(kind)[:40]!r}")
 
 
@@ -118,18 +118,18 @@ def _mended_escape(match: re.Match[str]) -> str:
     return "\\u000b" if match[2] == "v" else "\\\\" + match[2]
 
 
-def _event(topic: str, value: data.Value) -> Event:
+def _event(topic: str, value: data.Value, rules: Rules) -> Event:
     match value:
         case (data.Count(1), data.Count(1), (str() as name, tuple() as arguments, *metadata), *_):
-            return Event(topic, name, arguments, _sent(metadata))
+            return Event(topic, name, arguments, _sent(metadata, rules))
     raise DecodeError("a message is no event")
 
 
-def _sent(metadata: list[Any]) -> int | None:
+def _sent(metadata: list[Any], rules: Rules) -> int | None:
     for entry in metadata[0] if metadata and isinstance(metadata[0], tuple) else ():
         match entry:
             case (data.Count(), data.Timestamp() as moment) if entry[0] == NETWORK_TIME:
-                return int(moment)
+                return int(moment) + rules.utc_offset * data.NANO  # read as UTC
     return None
 
 
@@ -186,9 +186,10 @@ def _timespan(content: Any, _: Rules) -> data.Timespan:
     unit = _UNITS[match[2]] if match and match[2] in _UNITS else None
     if match is None or unit is None:
         raise ValueError(content)
-    if abs(float(match[1])) * unit > data.MOST_INTEGER:  # before a huge exponent is spelt out
+    if abs(float(match[1])) * unit > 2 * data.MOST_INTEGER:  # before an exponent is spelt out
         raise ValueError(content)
-    return data.Timespan(round(Decimal(match[1]) * unit))
+    nanoseconds = round(Decimal(match[1]) * unit)
+    return data.Timespan(_whole(nanoseconds, data.LEAST_INTEGER, data.MOST_INTEGER))
 
 
 _TIMESTAMP = re.compile(

@@ -27,8 +27,14 @@ class Greeting:
 
     @property
     def due(self) -> float | None:
-        """When the next hello is due; None without connection."""
-        return self._due
+        """When there is something to do next; None without connection."""
+        if self._due is None or self.is_answered:
+            return self._due
+        return min(self._due, self._since + SILENCE)
+
+    def is_due(self, now: float) -> bool:
+        """Return whether it is time for a hello."""
+        return self._due is not None and now >= self._due
 
     def start(self, now: float, fields: int) -> None:
         """Begin a connection, with a layout of so many *fields*."""
@@ -67,7 +73,7 @@ class Greeting:
 
     def is_ignored(self, now: float) -> bool:
         """Return whether no Zeek has answered for too long."""
-        return self._due is not None and not self.is_answered and now - self._since >= SILENCE
+        return self._due is not None and not self.is_answered and now >= self._since + SILENCE
 
     def refused(self, complaint: str, now: float) -> bool:
         """Try the other layout if *complaint* may be about this one; return whether it does."""

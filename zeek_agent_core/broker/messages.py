@@ -30,6 +30,7 @@ SUBSCRIPTIONS = {
 }
 QUERY_FIELDS = 7
 MOST_ID_CHARACTERS = 128
+LONGEST_INTERVAL = timedelta(days=3650)
 _INSTANCE = re.compile(rf"[!-.0-~]{{1,{MOST_ID_CHARACTERS}}}")
 """It becomes one component of a topic, so it has no slash."""
 _EVENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(::[A-Za-z_][A-Za-z0-9_]*)*")
@@ -240,10 +241,9 @@ def _install(read: _Reader, instance: str, query_id: Any, record: Any) -> Instal
 
 
 def _duration(nanoseconds: int) -> timedelta:
-    try:
-        return timedelta(microseconds=nanoseconds / 1000)
-    except OverflowError:
-        return timedelta.max
+    """Return an interval as timers take it: exact to the microsecond, at most ten years."""
+    micros = -(-nanoseconds // 1000)
+    return min(timedelta(microseconds=micros), LONGEST_INTERVAL)
 
 
 def _subscription(read: _Reader, value: Any) -> Subscription:

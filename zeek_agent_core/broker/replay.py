@@ -71,16 +71,14 @@ class Backlog:
     def add(self, batch: Batch) -> None:
         """Keep *batch* until it is confirmed; the oldest rows give way to it."""
         limits = self._budget.limits
-        surplus = len(batch.rows) - limits.rows
         each = _row_bytes(batch.rows)
-        self._take(batch, each)
-        if surplus > 0:
-            while len(self._batches) > 1:
-                self._give_way(len(self._batches[0][0].rows))
+        self._batches.append((batch, each))
+        self._count(len(batch.rows), each)
         while self._batches and self._is_full():
-            over = max(self.rows - limits.rows, 1 + (self.bytes - limits.query_bytes) // each,
-                       1 + (self._budget.used - limits.total_bytes) // each, 1)  # fmt: skip
-            self._give_way(over)
+            surplus = max(
+                self.bytes - limits.query_bytes, self._budget.used - limits.total_bytes, 0
+            )
+            self._give_way(max(self.rows - limits.rows, -(-surplus // each), 1))
 
     def confirm(self, upto: int) -> None:
         """Forget what the events up to number *upto* carried."""
@@ -127,10 +125,6 @@ class Backlog:
         limits = self._budget.limits
         is_over = self.rows > limits.rows or self.bytes > limits.query_bytes
         return is_over or self._budget.used > limits.total_bytes
-
-    def _take(self, batch: Batch, each: int) -> None:
-        self._batches.append((batch, each))
-        self._count(len(batch.rows), each)
 
     def _count(self, rows: int, each: int) -> None:
         self.rows += rows

@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from zeek_agent_core.broker import data
+from zeek_agent_core.broker.actions import PublishRows
 from zeek_agent_core.broker.encoding import (
     NONE,
     address_cell,
@@ -64,6 +65,21 @@ def compile_row_encoder(columns: Sequence[ResultColumn], rules: Rules = OLDEST) 
         return frame if len(frame) >= least else frame.ljust(least)
 
     return encode
+
+
+class Frames:
+    """Makes the frames of rows; keeps the encoders it has compiled."""
+
+    def __init__(self, rules: Rules = OLDEST) -> None:
+        """Write for a server with *rules*."""
+        self.rules = rules
+        self._compiled = lru_cache(maxsize=512)(partial(compile_row_encoder, rules=rules))
+
+    def of(self, order: PublishRows) -> list[bytes]:
+        """Return one frame for each row of *order*."""
+        prefix = row_prefix(order.topic, order.event, order.context.values(), self.rules)
+        encode = self._compiled(order.columns)
+        return [encode(prefix, row) for row in order.rows]
 
 
 _MOST_SPELT_OUT = 64
