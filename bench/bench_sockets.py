@@ -144,8 +144,9 @@ async def measure(children: list[int]) -> None:
     table = Sockets(Host())
     async with Database([table]) as db:
 
-        def sql(columns: str, condition: str = "TRUE") -> Callable[[], Awaitable[object]]:
-            return lambda: db.execute(f"SELECT {columns} FROM sockets WHERE {condition}")
+        def sql(columns: str, condition: str = "") -> Callable[[], Awaitable[object]]:
+            where = f" WHERE {condition}" if condition else ""
+            return lambda: db.execute(f"SELECT {columns} FROM sockets{where}")
 
         def first() -> Callable[[], Awaitable[object]]:
             async def run() -> None:

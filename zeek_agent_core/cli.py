@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import io
 import os
 import sys
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the agent as *arguments* say; return the exit status."""
+    gc.disable()  # until all is loaded: nothing of that is garbage
     options = parser().parse_args(arguments)
     if options.version:
         print(f"Zeek Agent v{__version__}", file=sys.stderr)

@@ -4,8 +4,6 @@ import contextlib
 import logging
 import os
 import re
-import secrets
-import tempfile
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -17,7 +15,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 def random_text() -> str:
     """Return 128 random bits in base 62: two halves, one after the other."""
-    return _base62(secrets.randbits(64)) + _base62(secrets.randbits(64))
+    return "".join(_base62(int.from_bytes(os.urandom(8), "big")) for _ in range(2))
 
 
 def _base62(number: int) -> str:
@@ -80,8 +78,8 @@ def write_private(path: Path, content: str, *, is_new: bool = False) -> bool:
     An existing file is replaced, or left alone where it must be *is_new*.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    written = Path(name)
+    written = path.with_name(f".{path.name}.{random_text()}")
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content)

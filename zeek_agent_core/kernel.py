@@ -58,6 +58,7 @@ class Tasks:
         task = asyncio.get_running_loop().create_task(self._guarded(work, name), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began
         return task
 
     @staticmethod
@@ -104,6 +105,7 @@ async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Age
         host.agent.declared = lambda: list(database.tables.values())
         tasks.spawn(scheduler.run(), "scheduler")
         gc.freeze()  # what is loaded now stays; no need to look at it again and again
+        gc.enable()
         yield Agent(config, host, catalog, database, events, scheduler, tasks.spawn)
 
 

@@ -1,7 +1,7 @@
 """What is asked, and what comes back: frozen data shared by all parts."""
 
 from collections.abc import Awaitable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -57,6 +57,8 @@ class ResultColumn:
     type: Type | None = None
     """Declared type; None where the value of each row decides."""
     element: Type | None = None
+    origin: str | None = field(default=None, compare=False)
+    """Name of the table's column that it is, whatever it is called here."""
 
 
 ResultRow = tuple[SqlValue, ...]

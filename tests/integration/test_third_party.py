@@ -135,3 +135,16 @@ def test_what_is_blocked_is_absent(ask, blocked):
     _, providers, failures = ask("", blocked)
     assert "weather_stations" not in providers
     assert not [failure for failure in failures if "weather" in failure]
+
+
+def test_the_command_knows_its_tables(python, tmp_path):
+    """`zeek-agent -e` queries a third party's table, and names who provides it."""
+    command = Path(python).parent / "zeek-agent"
+    sql = "SELECT provider, version FROM zeek_agent_tables WHERE name = 'weather_stations'"
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    provided = run(command, "-e", sql, "--mode", "json", env=environment)
+    assert json.loads(provided) == [{"provider": "zeek-agent-weather", "version": "1.0.0"}]
+    counted = run(command, "-e", "SELECT count(*) AS n FROM weather_stations", "--mode", "csv",
+                  env=environment)  # fmt: skip
+    assert counted.splitlines()[0] == "n"
+    assert counted.splitlines()[1].isdecimal()

@@ -50,7 +50,7 @@ class Complaint:
 
 Message = Ack | Complaint | Event
 
-_SKIPPED = re.compile(rb'"(?:[^"\\]|\\.)*+"|[^"\[\]{}]++', re.DOTALL)
+_SKIPPED = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^"\[\]{}]++', re.DOTALL)
 _LENIENT = re.compile(r'"(?:[^"\\]++|\\.)*+"?|-?\b(?:nan|inf)\b', re.DOTALL | re.IGNORECASE)
 _ESCAPE = re.compile(r'\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(.))', re.DOTALL)
 _WORDS = {"nan": "NaN", "inf": "Infinity", "-nan": "NaN", "-inf": "-Infinity"}

@@ -1,6 +1,5 @@
 """Pure: the result of a statement as text, in one of several modes."""
 
-import csv
 import io
 import json
 import math
@@ -106,6 +105,8 @@ def csv_text(columns: Columns, rows: Rows) -> Iterator[str]:
 
 
 def _csv_line(values: Sequence[str]) -> str:
+    import csv  # noqa: PLC0415 - for one mode of several
+
     buffer = io.StringIO()
     # Both letters must be in the terminator, or the writer leaves them unquoted in a field.
     csv.writer(buffer, lineterminator="\r\n").writerow(values)

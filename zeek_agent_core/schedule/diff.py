@@ -63,21 +63,13 @@ def _walk(old: Rows, new: Rows) -> tuple[list[ResultRow], list[ResultRow]]:
 
 def _detour(old: Rows, new: Rows) -> tuple[int, int]:
     """Return how many rows to leave out of each list so that they line up again."""
-    most = min(len(old), len(new))
-    if most > 1:
-        if old[1] == new[1]:
-            return 1, 1
-        if old[1] == new[0]:
-            return 1, 0
-        if old[0] == new[1]:
-            return 0, 1
-    for step in range(2, most):
+    for step in range(1, min(len(old), len(new))):
+        if old[step] == new[step]:
+            return step, step
         if old[step] == new[0]:
             return step, 0
         if old[0] == new[step]:
             return 0, step
-        if old[step] == new[step]:
-            return step, step
     return len(old), len(new)
 
 
@@ -86,6 +78,8 @@ def _unmatched(
 ) -> tuple[list[ResultRow], list[ResultRow]]:
     """Drop as many rows from both as they have in common."""
     old_set, new_set = set(old), set(new)
+    if old_set.isdisjoint(new_set):
+        return old, new
     if len(old_set) == len(old) and len(new_set) == len(new):
         changed = old_set ^ new_set
         return [r for r in changed if r in old_set], [r for r in changed if r in new_set]

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Any, NamedTuple, cast
@@ -18,7 +19,8 @@ from zeek_agent_core.errors import (
 )
 from zeek_agent_core.limits import MEBI, Limits
 from zeek_agent_core.query import ResultColumn, ResultRow
-from zeek_agent_core.sql import functions
+from zeek_agent_core.sql import direct, functions
+from zeek_agent_core.sql.pushdown import Layout
 from zeek_agent_core.sql.run import Run
 from zeek_agent_core.sql.statement import (
     Authorizer,
@@ -28,7 +30,7 @@ from zeek_agent_core.sql.statement import (
     is_blank,
     pure_functions,
 )
-from zeek_agent_core.sql.vtable import Cursor, Module
+from zeek_agent_core.sql.vtable import Cursor, Module, failed
 from zeek_agent_core.table import Evented, Snapshot, Table, Where
 from zeek_agent_core.values import Row
 
@@ -137,15 +139,41 @@ class Session:
     def start(self, run: Run) -> Statement:
         """Begin to execute the statement of *run*."""
         compiled: list[Statement] = []
+        is_direct = direct.is_plain(run.sql)
 
         def inspect(cursor: apsw.Cursor, sql: str, _: Any) -> bool:
             if not compiled:  # a comment at the end is traced as a second statement
                 compiled.append(self._statement(run, cursor, sql))
-            return True
+            return not (is_direct and self._positions(compiled[0]))
 
-        self._results[run] = self._execute(run, inspect)
+        try:
+            self._results[run] = self._execute(run, inspect)
+        except apsw.ExecTraceAbort:
+            self._results[run] = self._direct(run, compiled[0])
         self._counts[run] = (0, 0)
         return compiled[0]
+
+    def _positions(self, statement: Statement) -> list[int]:
+        """Return where the result's columns stand in their one table; none if there are others."""
+        if len(statement.tables) != 1 or None in (c.origin for c in statement.columns):
+            return []
+        table = self.tables[next(iter(statement.tables))]
+        if any(column.is_required for column in table.columns):
+            return []
+        names = [column.name for column in table.columns]
+        positions = [names.index(column.origin or "") for column in statement.columns]
+        return [] if any(table.columns[at].is_parameter for at in positions) else positions
+
+    def _direct(self, run: Run, statement: Statement) -> Iterator[ResultRow]:
+        """Return the rows of a statement that only names columns."""
+        table = self.tables[next(iter(statement.tables))]
+        return direct.scan(
+            lambda where: self.rows(table, where, run),
+            Layout(table),
+            self._positions(statement),
+            run,
+            partial(failed, table, run),
+        )
 
     def fetch(self, run: Run) -> Batch:
         """Return the next rows of *run*."""
@@ -173,7 +201,8 @@ class Session:
         if result is not None:
             self._enter(run)
             with suppress(Exception):  # its error has been told by fetch
-                result.close(True)  # noqa: FBT003 - APSW takes it by position
+                force = (True,) if isinstance(result, apsw.Cursor) else ()
+                result.close(*force)
 
     def rows(self, table: Table, where: Where, run: Run) -> Iterator[Row]:
         """Return the rows of *table* for one scan; the virtual tables call this."""
@@ -219,7 +248,7 @@ class Session:
         if source is not None and origin is not None:
             for column in source.columns:
                 if column.name == origin.lower():
-                    return ResultColumn(name, column.type, column.element)
+                    return ResultColumn(name, column.type, column.element, column.name)
         return ResultColumn(name)
 
     def _count(self, run: Run, rows: list[ResultRow]) -> None:

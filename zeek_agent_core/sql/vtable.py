@@ -280,14 +280,20 @@ class Cursor:
 
     def failed(self, error: Exception) -> QueryError:
         """Return *error* as what the asker is told, and remember it for the table."""
-        if isinstance(error, QueryError):
-            if error is not self.run.stop:
-                self.scan.error = error.reason if isinstance(error, TableError) else str(error)
-            return error
-        reason = error.args[0] if isinstance(error, KeyError) and error.args else error
-        message = f"{type(error).__name__}: {reason}"
-        if isinstance(error, OSError):
-            where = f" {error.filename}" if error.filename is not None else ""
-            message = f"cannot read{where}: {error.strerror or error}"
-        self.scan.error = message
-        return TableError(self.table.name, message)
+        return failed(self.table, self.run, error)
+
+
+def failed(table: Table, run: Run, error: Exception) -> QueryError:
+    """Return *error* of a *table* as what the asker is told, and remember it for the table."""
+    scan = run.scan(table.name)
+    if isinstance(error, QueryError):
+        if error is not run.stop:
+            scan.error = error.reason if isinstance(error, TableError) else str(error)
+        return error
+    reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+    message = f"{type(error).__name__}: {reason}"
+    if isinstance(error, OSError):
+        where = f" {error.filename}" if error.filename is not None else ""
+        message = f"cannot read{where}: {error.strerror or error}"
+    scan.error = message
+    return TableError(table.name, message)

@@ -1,0 +1,159 @@
+"""Serves ``SELECT columns FROM table`` straight from the table.
+
+Most scheduled queries are no more than that: there is nothing for SQLite to
+compute, and handing it each value only to get it back costs three times what
+the rest does. Values are checked and converted column by column instead.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import itemgetter
+from time import perf_counter
+from typing import Any
+
+from zeek_agent_core.query import ResultRow
+from zeek_agent_core.sql.pushdown import Layout
+from zeek_agent_core.sql.run import Run, Scan
+from zeek_agent_core.table import PAUSE, Where
+from zeek_agent_core.values import PLAIN, Row, SqlValue, to_sql
+
+_NAME = r'(?:[a-z_][a-z0-9_]*|"[a-z_][a-z0-9_]*")'
+_SHAPE = re.compile(
+    rf"\s*SELECT\s+(\*|{_NAME}(?:\s*,\s*{_NAME})*)\s+FROM\s+{_NAME}\s*;?\s*\Z", re.IGNORECASE
+)
+
+MOST = 256
+"""Rows that are converted at once."""
+QUICK = 0.001
+"""Seconds after which a chunk was so slow that the next one is a single row."""
+
+_INT64 = range(-(1 << 63), 1 << 63)
+
+Fail = Callable[[Exception], Exception]
+
+
+def is_plain(sql: str) -> bool:
+    """Return whether *sql*, which compiles, does nothing but name columns of one table."""
+    return _SHAPE.match(sql) is not None
+
+
+def scan(
+    rows: Callable[[Where], Iterator[Row]],
+    layout: Layout,
+    positions: Sequence[int],
+    run: Run,
+    fail: Fail,
+) -> Iterator[ResultRow]:
+    """Yield the columns at *positions* of all *rows*, as SQLite would give them.
+
+    *fail* makes the error that is raised where the table, or a value, is wrong.
+    """
+    names = [layout.names[position] for position in positions]
+    where = Where(frozenset(names), dict(layout.defaults))
+    table = run.scan(run_table(run))
+    began = perf_counter()
+    iterator: Iterator[Row] = iter(())
+    try:
+        iterator = iter(rows(where))
+        for chunk in _chunks(iterator, run):
+            if not table.rows:
+                _check_first(chunk[0], layout.known)
+            values = _values(chunk, names)
+            yield from _converted(values, layout, positions, table)
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        raise fail(error) from error
+    finally:
+        table.seconds += perf_counter() - began
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+
+
+def run_table(run: Run) -> str:
+    """Return the one table that the statement of *run* reads."""
+    (name,) = run.tables
+    return name
+
+
+def _chunks(rows: Iterator[Row], run: Run) -> Iterator[list[Row]]:
+    """Yield the rows in lists that grow as long as the table is quick."""
+    size = 1
+    while True:
+        if run.stop is not None:
+            raise run.stop
+        began = perf_counter()
+        taken = list(islice(rows, size))
+        chunk = [row for row in taken if row is not PAUSE]
+        if chunk:
+            yield chunk
+        if len(taken) < size:
+            return
+        size = min(size * 2, MOST) if perf_counter() - began < QUICK else 1
+
+
+def _check_first(row: Any, known: frozenset[str]) -> None:
+    if not isinstance(row, Mapping):
+        raise TypeError(f"rows must be mappings, not {type(row).__name__}")
+    if not row.keys() <= known:
+        unknown = ", ".join(sorted(map(str, row.keys() - known)))
+        raise KeyError(f"row with undeclared columns: {unknown}")
+
+
+def _values(chunk: list[Row], names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return the values of *names* of each row; an absent one is None."""
+    if not all(isinstance(row, Mapping) for row in chunk):
+        raise TypeError("rows must be mappings")
+    try:
+        if len(names) > 1:
+            return list(map(itemgetter(*names), chunk))
+        return [(row[names[0]],) for row in chunk]
+    except KeyError:
+        return [tuple(map(row.get, names)) for row in chunk]
+
+
+def _converted(
+    values: list[tuple[Any, ...]], layout: Layout, positions: Sequence[int], table: Scan
+) -> list[ResultRow]:
+    """Return *values* with what SQLite cannot hold converted by the type of its column."""
+    table.rows += len(values)
+    columns: list[Sequence[Any]] = list(zip(*values, strict=True))
+    is_changed = False
+    for at, position in enumerate(positions):
+        column = layout.columns[position]
+        plain = PLAIN.get(column.type)
+        if _is_storable(columns[at], plain):
+            continue
+        is_changed = True
+        try:
+            columns[at] = [_stored(to_sql(column.type, v, column.element)) for v in columns[at]]
+        except (TypeError, ValueError, AttributeError) as error:
+            reason = f"wrong value in column {column.name} ({column.type}): {error}"
+            raise TypeError(reason) from error
+    return list(zip(*columns, strict=True)) if is_changed else values
+
+
+def _is_storable(column: Sequence[Any], plain: type | None) -> bool:
+    """Return whether SQLite would give back all values of *column* as they are."""
+    kinds = set(map(type, column)) - {type(None)}
+    if not kinds:
+        return True
+    if kinds != {plain} or plain in (bool, float):
+        return False
+    if plain is str:
+        return "".join(filter(None, column)).isascii()
+    if plain is int:
+        numbers = column if None not in column else [v for v in column if v is not None]
+        return min(numbers) in _INT64 and max(numbers) in _INT64
+    return True
+
+
+def _stored(value: SqlValue) -> SqlValue:
+    """Return *value* as SQLite gives it back: no NaN, no integers beyond 64 bits."""
+    if isinstance(value, float) and value != value:  # noqa: PLR0124 - only NaN differs from itself
+        return None
+    if isinstance(value, int) and value not in _INT64:
+        raise OverflowError("a number beyond 64 bits")
+    return value
