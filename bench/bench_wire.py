@@ -132,7 +132,7 @@ async def main() -> int:
         micros = statistics.median(run["micros"] for run in runs)
         growth = max(run["growth"] for run in runs)
         complete = all(run["confirmed"] == rows for run in runs)
-        print(f"{flavour:8} {micros:5.2f} us/row of processor time (budget {MOST_MICROS:g}), "
+        print(f"{flavour:8} {micros:5.2f} us/row of CPU (budget {MOST_MICROS:g}), "
               f"{runs[0]['bytes']:.0f} bytes, {max(run['rate'] for run in runs):,.0f} rows/s, "
               f"growth {growth:.1f} MB (budget {MOST_GROWTH:g}), all delivered: {complete}")  # fmt: skip
         is_good &= growth < MOST_GROWTH and complete
