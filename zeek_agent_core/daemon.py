@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from zeek_agent_core import __version__, kernel, lock, logs
 from zeek_agent_core.config import Config, state_directory
@@ -45,8 +46,9 @@ async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) 
                 await runner.update(configured_pack(config))
                 agent.spawn(runner.keep_rotating(), "rotation")
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
-            await ended.wait()
-            log.info("ending")
+            async with _joined(agent):
+                await ended.wait()
+                log.info("ending")
     log.info("process terminated")
     return 0
 
@@ -77,8 +79,31 @@ def _announce(agent: Agent, *, is_mock: bool) -> None:
         log.info("configuration of %s", agent.config.path)
     if not is_mock and hasattr(os, "geteuid") and os.geteuid() != 0:
         log.warning("not running as root: information may be incomplete")
-    for destination in agent.config.zeek.destination:
-        log.error("cannot join Zeek at %s: this version has no connection to Zeek", destination)
+
+
+@asynccontextmanager
+async def _joined(agent: Agent) -> AsyncIterator[None]:
+    """Stay joined to the Zeeks of the configuration; say goodbye in the end."""
+    if not agent.config.zeek.destination:
+        yield
+        return
+    from zeek_agent_core.broker import joining  # noqa: PLC0415 - only with a Zeek
+
+    facts = agent.host.agent
+    facts.transport = joining.VERSION
+
+    async def row() -> dict[str, Any]:
+        found = await agent.database.execute(joining.STATEMENT)
+        return dict(zip((column.name for column in found.columns), found.rows[0], strict=True))
+
+    zeeks = joining.Joining(
+        agent.config.zeek, facts.id, agent.host.platform, facts=row, queries=agent.scheduler
+    )
+    agent.spawn(zeeks.run(), "joining Zeek")
+    try:
+        yield
+    finally:
+        await zeeks.close()
 
 
 @contextmanager
