@@ -11,10 +11,12 @@ from collections import deque
 
 MOST_PINGS = 4
 MOST_EVENTS = 500
-LEAST_EVENTS = 8
+FIRST_EVENTS = 32
+"""Events between two pings to begin with: few, since the server may be slow."""
+LEAST_EVENTS = 4
 MOST_BYTES = 256 << 10
 SLOW, FAST = 1.0, 0.25
-"""Seconds for an answer above which the distance of pings halves, or below which it grows."""
+"""Seconds for an answer above which the distance of pings halves, or below which it doubles."""
 
 
 class Window:
@@ -24,11 +26,12 @@ class Window:
         """Begin with nothing sent."""
         self.sent = 0
         self.confirmed = 0
-        self.events_per_ping = MOST_EVENTS
+        self.events_per_ping = FIRST_EVENTS
         self._since_ping = 0
         self._bytes_since_ping = 0
-        self._pings: deque[tuple[bytes, int, float]] = deque()
+        self._pings: deque[tuple[bytes, int, float, int]] = deque()
         self._number = 0
+        self._changes = 0
 
     @property
     def is_full(self) -> bool:
@@ -66,23 +69,26 @@ class Window:
         """
         self._number += 1
         payload = self._number.to_bytes(4) if is_numbered else b""
-        self._pings.append((payload, self.sent, now))
+        self._pings.append((payload, self.sent, now, self._changes))
         self._since_ping = self._bytes_since_ping = 0
         return payload
 
     def pong(self, payload: bytes, now: float) -> None:
         """Take the answer to the oldest ping, or to the one with this *payload*."""
-        if not any(payload == sent for sent, _, _ in self._pings):
+        if not any(payload == ping[0] for ping in self._pings):
             return
         while self._pings:
-            known, confirmed, begun = self._pings.popleft()
+            known, confirmed, begun, changes = self._pings.popleft()
             self.confirmed = confirmed
             if known == payload:
-                self._adapt(now - begun)
+                if changes == self._changes:  # what a change does shows in later pings only
+                    self._adapt(now - begun)
                 return
 
     def _adapt(self, seconds: float) -> None:
+        before = self.events_per_ping
         if seconds > SLOW:
-            self.events_per_ping = max(self.events_per_ping // 2, LEAST_EVENTS)
+            self.events_per_ping = max(before // 2, LEAST_EVENTS)
         elif seconds < FAST:
-            self.events_per_ping = min(self.events_per_ping + LEAST_EVENTS, MOST_EVENTS)
+            self.events_per_ping = min(before * 2, MOST_EVENTS)
+        self._changes += self.events_per_ping != before

@@ -84,15 +84,17 @@ class Zeek:
         flavour: Flavour = Flavour.CLUSTER,
         *,
         context: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
         port: int = 0,
         **behaviour: Any,
     ) -> None:
-        """Listen on loopback; *behaviour* are fields of `Behaviour`, `does` changes them later."""
+        """Listen on *address*; *behaviour* are fields of `Behaviour`, `does` changes them later."""
         version = "9.0.0" if flavour is Flavour.CLUSTER else "2.8.0-dev"
         self.does = Behaviour(**{"flavour": flavour, "version": version, **behaviour})
         self.clients: list[Client] = []
         self.refused = 0
         self.port = port
+        self._address = address
         self._context = context
         self._server: asyncio.Server | None = None
         self._joined: asyncio.Queue[Client] = asyncio.Queue()
@@ -118,7 +120,7 @@ class Zeek:
     async def start(self) -> None:
         """Listen, on the same port as before if there was one."""
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, ssl=self._context, backlog=5
+            self._serve, self._address, self.port, ssl=self._context, backlog=5
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

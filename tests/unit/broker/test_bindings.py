@@ -115,7 +115,7 @@ async def test_modes_that_broker_does_not_know(monkeypatch, settings):
     """A TLS mode that Broker does not have is refused with those that it has."""
 
     class Module:
-        Endpoint = Configuration = zeek = None
+        Endpoint = Configuration = zeek = Count = Enum = None
 
         class Port:
             TCP, UDP, ICMP = "TCP", "UDP", "ICMP"

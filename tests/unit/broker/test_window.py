@@ -3,7 +3,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeek_agent_core.broker.window import MOST_BYTES, MOST_EVENTS, MOST_PINGS, Window
+from zeek_agent_core.broker.window import (
+    FIRST_EVENTS,
+    MOST_BYTES,
+    MOST_EVENTS,
+    MOST_PINGS,
+    Window,
+)
+
+
+def grown():
+    """Return a window that has found the server quick."""
+    window = Window()
+    for _ in range(10):
+        window.pong(window.ping(0.0, is_numbered=False), 0.01)
+    return window
 
 
 def fill(window, size=100):
@@ -17,7 +31,7 @@ def fill(window, size=100):
 
 def test_four_pings():
     """Four pings of 500 events each fill the window; an answer confirms what was before it."""
-    window = Window()
+    window = grown()
     pings = fill(window)
     assert (window.sent, len(pings), window.allowed) == (2000, MOST_PINGS, 0)
     window.pong(pings[0], 0.1)
@@ -26,14 +40,14 @@ def test_four_pings():
 
 def test_bytes():
     """Large events need a ping for each 256 KiB."""
-    window = Window()
+    window = grown()
     fill(window, size=100_000)
     assert window.sent == MOST_PINGS * 3
 
 
 def test_skipped_answers():
     """An answer to a numbered ping also confirms what came before earlier ones."""
-    window = Window()
+    window = grown()
     pings = fill(window)
     window.pong(pings[2], 0.1)
     assert window.confirmed == 1500
@@ -43,14 +57,18 @@ def test_skipped_answers():
 
 
 def test_slow_server():
-    """Slow answers bring the pings nearer together, quick ones move them apart again."""
+    """A server is first taken for slow; quick answers move the pings apart, slow ones together."""
     window = Window()
+    assert len(fill(window)) == MOST_PINGS
+    assert window.sent == MOST_PINGS * FIRST_EVENTS
+    window = grown()
+    assert window.events_per_ping == MOST_EVENTS
     for ping in fill(window):
         window.pong(ping, 3.0)
-    assert window.events_per_ping == MOST_EVENTS // 16
-    for _ in range(1000):
-        window.pong(window.ping(0.0, is_numbered=False), 0.01)
-    assert window.events_per_ping == MOST_EVENTS
+    assert window.events_per_ping == MOST_EVENTS // 2
+    for ping in fill(window):
+        window.pong(ping, 3.0)
+    assert window.events_per_ping == MOST_EVENTS // 4
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3 * MOST_BYTES), st.floats(0, 10))))
