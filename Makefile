@@ -40,7 +40,7 @@ types: $(VENV)/dev ## check the types
 	$(BIN)/mypy $(CODE)
 
 imports: $(VENV)/dev ## check who imports whom
-	$(BIN)/lint-imports --no-cache
+	PYTHONPATH=plugins/darwin:plugins/windows $(BIN)/lint-imports --no-cache
 
 generated: $(VENV)/dev ## check that generated files are current
 	$(BIN)/python tools/generate.py --check

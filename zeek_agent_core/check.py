@@ -1,11 +1,14 @@
 """What `--check-config` and `-T` do: say whether the agent is fit to run here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from zeek_agent_core import kernel
+from zeek_agent_core.broker.policy import Policy
 from zeek_agent_core.config import Config
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.local.pack import configured_pack
+from zeek_agent_core.sql.database import Database
 
 
 async def configuration(config: Config) -> int:
@@ -38,14 +41,42 @@ async def configuration(config: Config) -> int:
     return status
 
 
+async def policy(config: Config, statements: Sequence[str]) -> int:
+    """Print what Zeek would get for each of *statements*; return 1 if one would be refused."""
+    rules = Policy(config.policy)
+    status = 0
+    async with kernel.running(config) as agent:
+        for sql in statements:
+            refusal, shown = await _judged(agent.database, rules, sql)
+            print(f"refused: {refusal}" if refusal else f"allowed: {shown}")
+            status |= refusal is not None
+    return status
+
+
+async def _judged(database: Database, rules: Policy, sql: str) -> tuple[str | None, str]:
+    """Return why *sql* is refused, or what it would return; it is run to know."""
+    try:
+        facts = await database.prepare(sql)
+        decision = rules.check(facts.tables)
+        if decision.refusal:
+            return decision.refusal, ""
+        limits = rules.limits(database.limits)
+        result = await database.execute(sql, limits=limits, guard=rules.guard)
+    except QueryError as error:
+        return str(error), ""
+    return None, "; ".join((f"{len(result.rows)} rows now", *decision.notes))
+
+
 async def tables(config: Config) -> int:
     """Check every table on this host with the conformance kit; return 1 if one fails."""
     from zeek_agent_core.testing import conformance  # noqa: PLC0415 - for -T only
 
     status = 0
     async with kernel.running(config) as agent:
-        for name, table in sorted(agent.database.tables.items()):
-            findings = await conformance.findings(table)
+        tables = dict(sorted(agent.database.tables.items()))
+        for name, table in tables.items():
+            others = [other for other in tables.values() if other is not table]
+            findings = await conformance.findings(table, others=others)
             print(f"{name}: {'passed' if not findings else 'FAILED'}")
             for finding in findings:
                 print(f"    {finding}")

@@ -44,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
     add("-c", "--config", metavar="FILE", type=Path, help="configuration file")
     add("--check-config", action="store_true", help="check the configuration and its queries")
     add(
+        "--check-policy",
+        metavar="SQL",
+        action="append",
+        default=[],
+        help="tell whether the policy lets Zeek ask this; may be repeated",
+    )
+    add(
         "-e",
         "--execute",
         metavar="SQL",
@@ -65,6 +72,13 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         help="interval of --local's own queries (default: 30)",
     )
+    add(
+        "-r",
+        "--remote",
+        action="store_true",
+        help="ask the agent that runs already, instead of starting one",
+    )
+    add("-s", "--socket", metavar="FILE", type=Path, help="socket that consoles connect to")
     add("-v", "--version", action="store_true", help="print the version")
     add(
         "-z",
@@ -111,21 +125,25 @@ def _run(options: argparse.Namespace) -> int:
 
 def _use(options: argparse.Namespace) -> int:
     config = configured(options)
-    is_quiet = bool(options.execute) or options.autodoc or options.check_config or options.test
+    is_quiet = (
+        bool(options.execute or options.check_policy)
+        or options.remote
+        or options.autodoc
+        or options.check_config
+        or options.test
+    )
     _set_up_logging(config, is_quiet=is_quiet, is_local=options.local)
     if options.autodoc:
         return _autodoc(config)
-    if options.check_config:
-        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
-
-        return asyncio.run(check.configuration(config))
-    if options.test:
-        from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
-
-        return asyncio.run(check.tables(config))
+    if options.check_config or options.check_policy or options.test:
+        return _check(options, config)
+    if options.remote and not options.execute:
+        raise ConfigError("-r needs a statement: add -e")
     if options.execute:
         from zeek_agent_core import oneshot  # noqa: PLC0415 - one of several uses
 
+        if options.remote:
+            return asyncio.run(oneshot.ask(config, options.execute, options.mode))
         return asyncio.run(
             oneshot.run(config, options.execute, options.mode, is_mock=options.use_mock_data)
         )
@@ -159,6 +177,8 @@ def configured(options: argparse.Namespace, environment: Mapping[str, str] = os.
         if options.interval <= 0:
             raise ConfigError("--interval must be greater than 0")
         local = replace(local, interval=options.interval)
+    if options.socket is not None:
+        config = replace(config, socket=options.socket)
     zeek = replace(config.zeek, destination=(*config.zeek.destination, *options.zeek))
     return replace(config, log=log, local=local, zeek=zeek)
 
@@ -170,6 +190,16 @@ def _set_up_logging(config: Config, *, is_quiet: bool, is_local: bool) -> None:
     if (is_quiet or is_local) and log.type in (None, "stdout"):
         log = replace(log, type="stderr")  # standard output is for results
     logs.set_up(log, default_level="warning" if is_quiet else "info")
+
+
+def _check(options: argparse.Namespace, config: Config) -> int:
+    from zeek_agent_core import check  # noqa: PLC0415 - one of several uses
+
+    if options.check_config:
+        return asyncio.run(check.configuration(config))
+    if options.check_policy:
+        return asyncio.run(check.policy(config, options.check_policy))
+    return asyncio.run(check.tables(config))
 
 
 def _autodoc(config: Config) -> int:

@@ -31,6 +31,7 @@ __all__ = ["LEVELS", "OUTPUTS", "SETTINGS", "Config", "load", "nearest", "state_
 FREE_SECTIONS = ("tables", "query")
 """Sections whose keys are checked where they are used."""
 SYSTEM_STATE = Path("/var/lib/zeek-agent")
+SYSTEM_RUN = Path("/run/zeek-agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,27 @@ class LocalConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """Section `[policy]`: what Zeek may ask."""
+
+    tables: tuple[str, ...] = ()
+    deny_tables: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    deny_paths: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+    min_interval: float | None = None
+    max_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """Section `[audit]`: the record of what Zeek asked and got."""
+
+    level: str = "off"
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings of one start."""
 
@@ -83,6 +105,8 @@ class Config:
     zeek: ZeekConfig = field(default_factory=ZeekConfig)
     local: LocalConfig = field(default_factory=LocalConfig)
     limits: Limits = field(default_factory=Limits)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     blocked: tuple[str, ...] = ()
     """Names of plugins, distributions or tables that are not offered."""
     tables: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +115,8 @@ class Config:
     """Entries `[[query]]`, as they stand in the file."""
     state_dir: Path | None = None
     run_dir: Path | None = None
+    socket: Path | None = None
+    """Where consoles connect."""
     path: Path | None = None
     """The file that was read."""
 
@@ -201,7 +227,7 @@ def _known(section: str, key: str) -> Setting:
 
 def _set(config: Config, setting: Setting, where: str, value: Any) -> Config:
     converted = convert(setting, where, value)
-    if setting.key in ("state-dir", "run-dir"):
+    if setting.key in ("state-dir", "run-dir", "socket"):
         converted = Path(converted)
     part, _, attribute = setting.target.rpartition(".")
     if not part:
@@ -226,3 +252,28 @@ def state_directory(
     home = environment.get("HOME")
     state = environment.get("XDG_STATE_HOME") or (home and f"{home}/.local/state")
     return Path(state) / "zeek-agent" if state else SYSTEM_STATE
+
+
+def run_directory(
+    config: Config, environment: Mapping[str, str] = os.environ, *, is_root: bool | None = None
+) -> Path:
+    """Return the directory for what ends with the agent."""
+    if config.run_dir is not None:
+        return config.run_dir
+    if platform() == "linux":
+        if os.geteuid() == 0 if is_root is None else is_root:
+            return SYSTEM_RUN
+        runtime = environment.get("XDG_RUNTIME_DIR")
+        if runtime:
+            return Path(runtime) / "zeek-agent"
+    return state_directory(config, environment, is_root=is_root)
+
+
+def socket_path(config: Config, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where consoles connect: a socket, or on Windows a named pipe."""
+    if config.socket is not None:
+        return config.socket
+    if platform() == "windows":
+        user = environment.get("USERNAME") or "user"
+        return Path(rf"\\.\pipe\zeek-agent.{user}")
+    return run_directory(config, environment) / f"zeek-agent.{os.getuid()}.sock"

@@ -32,6 +32,7 @@ SETTINGS = (
     Setting("", "agent-id", "text", "agent_id", "overrides the id of the agent"),
     Setting("", "state-dir", "text", "state_dir", "directory for what outlives a restart"),
     Setting("", "run-dir", "text", "run_dir", "directory for sockets"),
+    Setting("", "socket", "text", "socket", "socket that consoles connect to"),
     Setting("log", "level", "|".join(LEVELS), "log.level", "least level that is logged"),
     Setting("log", "type", "|".join(LOG_TYPES), "log.type", "where the log goes; `system` is the "
             "platform's own log, on Linux syslog"),
@@ -62,6 +63,21 @@ SETTINGS = (
     Setting("limits", "recursion", "count", "limits.recursion_steps", "machine steps of a "
             "recursive statement; 0 forbids recursion"),
     Setting("limits", "cell", "mebibytes", "limits.cell_bytes", "MiB of a single value"),
+    Setting("policy", "tables", "texts", "policy.tables", "tables Zeek may read, as patterns; "
+            "default all"),
+    Setting("policy", "deny_tables", "texts", "policy.deny_tables", "tables Zeek may not read"),
+    Setting("policy", "paths", "texts", "policy.paths", "paths that Zeek may see in `files_*`: `*` "
+            "stays in one directory, `/dir/**` is a tree; default all"),
+    Setting("policy", "deny_paths", "texts", "policy.deny_paths", "paths Zeek may not see"),
+    Setting("policy", "mask", "texts", "policy.mask", "columns that are NULL for Zeek, as "
+            "`users.email` or `*.cmdline`"),
+    Setting("policy", "min_interval", "seconds", "policy.min_interval", "least interval of a query "
+            "of Zeek's"),
+    Setting("policy", "max_rows", "count", "policy.max_rows", "rows that one run of a query of "
+            "Zeek's may have"),
+    Setting("audit", "level", "off|summary|full", "audit.level", "record of what Zeek asked and "
+            "what was sent; `full` has the rows"),
+    Setting("audit", "path", "text", "audit.path", "file of the record"),
     Setting("local", "output", "|".join(OUTPUTS), "local.output", "form of `--local`"),
     Setting("local", "log_dir", "text", "local.log_dir", "directory for `--local` to write to"),
     Setting("local", "interval", "seconds", "local.interval", "interval of the default queries"),

@@ -6,22 +6,23 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from zeek_agent_core import __version__, kernel, lock, logs
-from zeek_agent_core.config import Config, state_directory
-from zeek_agent_core.errors import AgentError
+from zeek_agent_core import __version__, kernel, lock, logs, zeeks
+from zeek_agent_core.config import Config, socket_path, state_directory
+from zeek_agent_core.errors import AgentError, RemoteError
 from zeek_agent_core.kernel import Agent
 from zeek_agent_core.local.outputs import make_sink
 from zeek_agent_core.local.pack import configured_pack
 from zeek_agent_core.local.rotate import Rotation
 from zeek_agent_core.local.runner import Runner
 from zeek_agent_core.local.sink import Sink
+from zeek_agent_core.remote.server import serving
+from zeek_agent_core.repl.local import LocalBackend
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,9 @@ async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) 
         if not is_local:
             remedy = "end it, or set state-dir to another directory"
             held.enter_context(lock.held(state_directory(config), "state directory", remedy))
-        async with kernel.running(config, is_mock=is_mock) as agent:
+        async with kernel.running(config, is_mock=is_mock) as agent, AsyncExitStack() as served:
             _announce(agent, is_mock=is_mock)
+            await _serve_consoles(served, agent, ended)
             runner = None
             if is_local:
                 sink = held.enter_context(_sink(agent))
@@ -46,7 +48,7 @@ async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) 
                 await runner.update(configured_pack(config))
                 agent.spawn(runner.keep_rotating(), "rotation")
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
-            async with _joined(agent):
+            async with zeeks.joined(agent):
                 await ended.wait()
                 log.info("ending")
     log.info("process terminated")
@@ -73,37 +75,24 @@ def _signals(ended: asyncio.Event, asked: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
+async def _serve_consoles(served: AsyncExitStack, agent: Agent, ended: asyncio.Event) -> None:
+    """Open the console socket as long as *served*; the agent can do without."""
+    backend = LocalBackend(agent, ended.set, ended)
+    path = socket_path(agent.config)
+    try:
+        await served.enter_async_context(serving(backend, path, agent.spawn))
+    except RemoteError as error:
+        log.warning("no consoles for this agent: %s", error)
+    else:
+        log.info("consoles connect to %s", path)
+
+
 def _announce(agent: Agent, *, is_mock: bool) -> None:
     log.info("Zeek Agent v%s with %d tables", __version__, len(agent.database.tables))
     if agent.config.path is not None:
         log.info("configuration of %s", agent.config.path)
     if not is_mock and hasattr(os, "geteuid") and os.geteuid() != 0:
         log.warning("not running as root: information may be incomplete")
-
-
-@asynccontextmanager
-async def _joined(agent: Agent) -> AsyncIterator[None]:
-    """Stay joined to the Zeeks of the configuration; say goodbye in the end."""
-    if not agent.config.zeek.destination:
-        yield
-        return
-    from zeek_agent_core.broker import joining  # noqa: PLC0415 - only with a Zeek
-
-    facts = agent.host.agent
-    facts.transport = joining.VERSION
-
-    async def row() -> dict[str, Any]:
-        found = await agent.database.execute(joining.STATEMENT)
-        return dict(zip((column.name for column in found.columns), found.rows[0], strict=True))
-
-    zeeks = joining.Joining(
-        agent.config.zeek, facts.id, agent.host.platform, facts=row, queries=agent.scheduler
-    )
-    agent.spawn(zeeks.run(), "joining Zeek")
-    try:
-        yield
-    finally:
-        await zeeks.close()
 
 
 @contextmanager

@@ -6,9 +6,12 @@
     ├── ConfigError             a setting is wrong: what, where, what to write instead
     ├── PluginError             a plugin cannot be offered as it is
     ├── OutputError             a log or state file cannot be written
-    ├── ProtocolError           a value or message cannot pass between Zeek and the agent
+    ├── ZeekError               a value or message cannot pass between Zeek and the agent
     │   ├── DecodeError         a frame of Zeek's cannot be understood
     │   └── MessageError        an event of Zeek's is not as it should be; it is told so
+    ├── RemoteError             a running agent cannot be asked, or a console not be served
+    │   ├── ConnectionLostError the agent went away while it was asked
+    │   └── ProtocolError       what came through a console socket makes no sense
     └── QueryError              one SQL statement failed; nothing else is affected
         ├── StatementError      it does not compile, or names what does not exist
         ├── ForbiddenError      it would do more than read tables
@@ -35,15 +38,15 @@ class OutputError(AgentError):
     """A log, history or state file cannot be written."""
 
 
-class ProtocolError(AgentError):
+class ZeekError(AgentError):
     """A value or message cannot pass between Zeek and the agent."""
 
 
-class DecodeError(ProtocolError):
+class DecodeError(ZeekError):
     """A frame that Zeek sent cannot be understood; the connection goes on."""
 
 
-class MessageError(ProtocolError):
+class MessageError(ZeekError):
     """An event of Zeek's has the wrong shape; the message can be told to its sender."""
 
     def __init__(
@@ -53,6 +56,18 @@ class MessageError(ProtocolError):
         super().__init__(reason)
         self.instance = instance
         self.query_id = query_id
+
+
+class RemoteError(AgentError):
+    """A running agent cannot be reached, or a socket for consoles not be opened."""
+
+
+class ConnectionLostError(RemoteError):
+    """The agent went away; nothing that was asked of it will be answered."""
+
+
+class ProtocolError(RemoteError):
+    """What came through a console socket is not what it should be."""
 
 
 class QueryError(AgentError):

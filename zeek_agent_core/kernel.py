@@ -11,6 +11,7 @@ from typing import Any
 
 from zeek_agent_core import config as settings
 from zeek_agent_core import identity, plugins
+from zeek_agent_core.broker.policy import Policy
 from zeek_agent_core.config import Config
 from zeek_agent_core.events import Events, Spawn
 from zeek_agent_core.host import AgentFacts, Host
@@ -93,6 +94,7 @@ async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Age
         parts.push_async_callback(tasks.aclose)
         scheduler = Scheduler(
             execute=_executor(database),
+            execute_guarded=_guarded_executor(database, Policy(config.policy)),
             prepare=_preparer(database),
             events=events,
             spawn=tasks.spawn,
@@ -128,6 +130,17 @@ def offered(catalog: Catalog, *, is_mock: bool = False) -> list[Table]:
 def _executor(database: Database) -> Execute:
     async def execute(sql: str, positions: Positions) -> Rows:
         return await database.execute(sql, positions=positions)
+
+    return execute
+
+
+def _guarded_executor(database: Database, policy: Policy) -> Execute:
+    if policy.is_open:
+        return _executor(database)
+    limits = policy.limits(database.limits)
+
+    async def execute(sql: str, positions: Positions) -> Rows:
+        return await database.execute(sql, positions=positions, limits=limits, guard=policy.guard)
 
     return execute
 

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
 
 import pluggy
@@ -93,9 +94,12 @@ def _entry_points() -> list[metadata.EntryPoint]:
 
 
 def _distribution(entry: metadata.EntryPoint) -> tuple[str, str]:
-    dist = entry.dist
-    if dist is None:
-        return "unknown", "0"
+    return ("unknown", "0") if entry.dist is None else _name_and_version(entry.dist)
+
+
+@lru_cache
+def _name_and_version(dist: metadata.Distribution) -> tuple[str, str]:
+    """Read the metadata of a distribution once, however many plugins it has."""
     return dist.metadata["Name"] or "unknown", dist.version
 
 

@@ -41,6 +41,8 @@ class Query:
     cookie: str = ""
     asker: str = ""
     """Who asked, for people: `local`, `console`, or the name of a Zeek."""
+    is_guarded: bool = False
+    """Whether the policy of the host applies: a Zeek asks."""
 
     @property
     def repeats(self) -> bool:

@@ -116,6 +116,8 @@ class Table:
     columns: ClassVar[tuple[Column, ...]]
     platforms: ClassVar[tuple[str, ...]] = ("linux", "darwin", "windows")
     """Platforms with a pack that fills the table."""
+    volatile: ClassVar[frozenset[str]] = frozenset()
+    """Columns that change by themselves from one read to the next."""
     examples: ClassVar[tuple[str, ...]] = ()
     """Statements for the table's page; each of them is run by the conformance kit."""
 

@@ -1,6 +1,5 @@
 """The agent as a process: signals, states, directories that are not as they should be."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -137,7 +136,7 @@ def test_an_idle_agent_sleeps(config):
 def switches(pid: int) -> int:
     """Return how often a process has gone to sleep of its own will."""
     total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        status = Path(f"/proc/{pid}/task/{task}/status").read_text()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        status = (task / "status").read_text()
         total += int(status.split("voluntary_ctxt_switches:")[1].split()[0])
     return total

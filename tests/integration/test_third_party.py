@@ -139,12 +139,15 @@ def test_what_is_blocked_is_absent(ask, blocked):
 
 def test_the_command_knows_its_tables(python, tmp_path):
     """`zeek-agent -e` queries a third party's table, and names who provides it."""
-    command = Path(python).parent / "zeek-agent"
+    inside = (
+        "mount -t tmpfs none /var/lib && mkdir -p /var/lib/weather && "
+        'echo 21.5 > /var/lib/weather/harbour && exec "$0" "$@"'
+    )
+    command = ("unshare", "--mount", "sh", "-c", inside, Path(python).parent / "zeek-agent")
     sql = "SELECT provider, version FROM zeek_agent_tables WHERE name = 'weather_stations'"
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    provided = run(command, "-e", sql, "--mode", "json", env=environment)
+    provided = run(*command, "-e", sql, "--mode", "json", env=environment)
     assert json.loads(provided) == [{"provider": "zeek-agent-weather", "version": "1.0.0"}]
-    counted = run(command, "-e", "SELECT count(*) AS n FROM weather_stations", "--mode", "csv",
-                  env=environment)  # fmt: skip
-    assert counted.splitlines()[0] == "n"
-    assert counted.splitlines()[1].isdecimal()
+    stations = "SELECT name, temperature FROM weather_stations"
+    shown = run(*command, "-e", stations, "--mode", "csv", env=environment)
+    assert shown.splitlines() == ["name,temperature", "harbour,21.5"]

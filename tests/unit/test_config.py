@@ -13,6 +13,7 @@ EVERYTHING = """
 agent-id = "Hmine"
 state-dir = "/state"
 run-dir = "/run/it"
+socket = "/run/it/sock"
 [log]
 level = "WARN"
 type = "file"
@@ -48,6 +49,17 @@ rotate_size = 0
 rotate_interval = 0
 keep = 0
 default_pack = false
+[policy]
+tables = ["us*", "zeek_agent"]
+deny_tables = "sockets"
+paths = ["/etc/**"]
+deny_paths = ["/etc/shadow"]
+mask = ["users.email"]
+min_interval = 10
+max_rows = 1000
+[audit]
+level = "FULL"
+path = "/audit"
 [tables.files]
 most = 3
 [[query]]
@@ -56,6 +68,7 @@ name = "a"
 
 EXPECTED = {
     "agent_id": "Hmine", "state_dir": Path("/state"), "run_dir": Path("/run/it"),
+    "socket": Path("/run/it/sock"),
     "log.level": "warning", "log.type": "file", "log.path": "/log", "log.format": "json",
     "zeek.destination": ("one", "two:9997"), "zeek.groups": ("servers",),
     "zeek.hello_interval": 5.0, "zeek.reconnect_interval": 0.5, "zeek.timeout": 7.0,
@@ -67,6 +80,10 @@ EXPECTED = {
     "local.output": "zeek", "local.log_dir": "/logs", "local.interval": 2.0,
     "local.rotate_bytes": 0, "local.rotate_seconds": 0.0, "local.keep": 0,
     "local.default_pack": False,
+    "policy.tables": ("us*", "zeek_agent"), "policy.deny_tables": ("sockets",),
+    "policy.paths": ("/etc/**",), "policy.deny_paths": ("/etc/shadow",),
+    "policy.mask": ("users.email",), "policy.min_interval": 10.0, "policy.max_rows": 1000,
+    "audit.level": "full", "audit.path": "/audit",
 }  # fmt: skip
 
 

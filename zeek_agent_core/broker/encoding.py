@@ -8,7 +8,7 @@ from typing import Any
 from zeek_agent_core.broker import data
 from zeek_agent_core.broker.rules import OLDEST, Rules
 from zeek_agent_core.broker.text import clean, moment_text, quoting
-from zeek_agent_core.errors import ProtocolError
+from zeek_agent_core.errors import ZeekError
 from zeek_agent_core.values import Port
 
 NONE = '{"@data-type":"none","data":{}}'
@@ -22,12 +22,12 @@ def cell(kind: str, payload: str) -> str:
 
 
 def encode_value(value: data.Value, rules: Rules = OLDEST) -> str:
-    """Return *value* as JSON text; raise `ProtocolError` for what Zeek has no type for."""
+    """Return *value* as JSON text; raise `ZeekError` for what Zeek has no type for."""
     if value is None:
         return NONE
     encoder = _ENCODERS.get(type(value))
     if encoder is None:
-        raise ProtocolError(f"a value of type {type(value).__name__} cannot be sent")
+        raise ZeekError(f"a value of type {type(value).__name__} cannot be sent")
     return encoder(value, rules)
 
 

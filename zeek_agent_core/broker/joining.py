@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from websockets.version import version as websockets_version
 
 from zeek_agent_core.broker import destination
+from zeek_agent_core.broker.actions import Action
 from zeek_agent_core.broker.backoff import Backoff
 from zeek_agent_core.broker.destination import Destination, Endpoint, Scheme
-from zeek_agent_core.broker.link import Link, Queries
+from zeek_agent_core.broker.link import Link, Permit, Queries
 from zeek_agent_core.broker.messages import AgentHello
 from zeek_agent_core.broker.pace import Pace
 from zeek_agent_core.broker.session import Session, SessionOptions
@@ -24,7 +26,6 @@ from zeek_agent_core.errors import ConfigError
 log = logging.getLogger(__name__)
 
 VERSION = f"WebSocket (websockets {websockets_version})"
-STATEMENT = "SELECT * FROM zeek_agent"
 
 Facts = Callable[[], Awaitable[Mapping[str, Any]]]
 """Returns the row of the table `zeek_agent`."""
@@ -69,9 +70,11 @@ class Joining:
         *,
         facts: Facts,
         queries: Queries,
+        permit: Permit | None = None,
+        audit: Callable[[str, Sequence[Action]], None] | None = None,
         broke: Callable[[], None] | None = None,
     ) -> None:
-        """Join the Zeeks of *config* as *agent_id*."""
+        """Join the Zeeks of *config* as *agent_id*; see `Link` for the rest."""
         self._settings = tls_settings(config)
         self._agent_id = agent_id
         self._facts = facts
@@ -84,6 +87,8 @@ class Joining:
                 queries,
                 self._connect,
                 backoff=Backoff(config.reconnect_interval),
+                permit=permit,
+                audit=None if audit is None else partial(audit, str(one)),
                 broke=broke,
             )
             for one in check(config)

@@ -42,6 +42,8 @@ MOST_ORDERS = 20_000
 GOODBYE = 2.0
 
 Connect = Callable[[Endpoint, Pace], Transport]
+Permit = Callable[[Query], Awaitable[str | None]]
+"""Returns why the policy of the host refuses a query; raises `QueryError` for a wrong one."""
 
 
 class Recipient(Protocol):
@@ -78,9 +80,15 @@ class Link:
         connect: Connect,
         *,
         backoff: Backoff | None = None,
+        permit: Permit | None = None,
+        audit: Callable[[Sequence[Action]], None] | None = None,
         broke: Callable[[], None] | None = None,
     ) -> None:
-        """Install queries of *session* in *queries*; *broke* is told when a connection is lost."""
+        """Install queries of *session* in *queries*, if *permit* has nothing against them.
+
+        *audit* sees all orders of the session, *broke* is told when a
+        connection is lost.
+        """
         self.destination = destination
         self.session = session
         self.peer: Peer | None = None
@@ -89,6 +97,8 @@ class Link:
         self._queries = queries
         self._connect = connect
         self._backoff = backoff or Backoff()
+        self._permit = permit
+        self._audit = audit
         self._broke = broke
         self._pace = Pace()
         self._loop = asyncio.get_running_loop()
@@ -238,24 +248,29 @@ class Link:
     # What the session orders.
 
     def _obey(self, orders: Sequence[Action]) -> None:
+        if self._audit is not None:
+            self._audit(orders)
         for order in orders:
-            match order:
-                case Publish():
-                    if self._sender is not None:
-                        self._sender.publish(order)
-                case PublishRows():
-                    self._send_rows(order)
-                case Install() | Cancel():
-                    self._orders.put_nowait(order)
-                case Slow():
-                    self._slow[order.query_id] = self._loop.time() + order.seconds
-                case Log():
-                    log.log(LEVELS[order.level], "%s: %s", self.destination, order.text)
-                case Disconnect() | Resubscribe():
-                    self._disconnect(order)
+            self._carry_out(order)
         if self._orders.qsize() > MOST_ORDERS:
             self._disconnect(Disconnect(Reason.BROKEN, "too many queries at once"))
         self._stirred.set()
+
+    def _carry_out(self, order: Action) -> None:
+        match order:
+            case Publish():
+                if self._sender is not None:
+                    self._sender.publish(order)
+            case PublishRows():
+                self._send_rows(order)
+            case Install() | Cancel():
+                self._orders.put_nowait(order)
+            case Slow():
+                self._slow[order.query_id] = self._loop.time() + order.seconds
+            case Log():
+                log.log(LEVELS[order.level], "%s: %s", self.destination, order.text)
+            case Disconnect() | Resubscribe():
+                self._disconnect(order)
 
     def _send_rows(self, order: PublishRows) -> None:
         if self._sender is not None:
@@ -263,14 +278,11 @@ class Link:
 
     def _obey_now(self, orders: Sequence[Action]) -> None:
         """Carry out the last orders, after which there is no task to do so."""
-        self._obey([order for order in orders if not isinstance(order, Install | Cancel)])
+        self._obey([order for order in orders if not isinstance(order, Install)])
         while not self._orders.empty():
             waiting = self._orders.get_nowait()
             if isinstance(waiting, Cancel):
                 self._queries.cancel(waiting.query_id)
-        for order in orders:
-            if isinstance(order, Cancel):
-                self._queries.cancel(order.query_id)
 
     def _disconnect(self, order: Disconnect | Resubscribe) -> None:
         if self._verdict is None:
@@ -315,6 +327,11 @@ class Link:
 
     async def _install(self, query: Query) -> None:
         try:
-            await self._queries.install(query, self)
+            refusal = None if self._permit is None else await self._permit(query)
+            if refusal is None:
+                await self._queries.install(query, self)
         except QueryError as error:
             self._obey(self.session.install_failed(query.id, error))
+        else:
+            if refusal is not None:
+                self._obey(self.session.refused(query.id, refusal))

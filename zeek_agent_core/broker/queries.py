@@ -57,6 +57,7 @@ class Queries:
             message.if_missing_tables,
             message.cookie or "",
             f"Zeek {message.instance} at {self._name}",
+            is_guarded=True,
         )
         held = self.held[query_id] = Holding(query, message, group, Backlog(self._budget))
         if spread and query.repeats and query.subscription is not Subscription.EVENTS:
@@ -118,10 +119,10 @@ class Queries:
         ended = []
         for query_id in self.of(instance):
             held = self.held[query_id]
-            if held.is_replayed and held.due is None:
-                held.parked_until = until
-            else:
+            if not held.is_replayed or held.due is not None:
                 ended.append(query_id)
+            elif held.parked_until is None:
+                held.parked_until = until
         return self.drop(ended)
 
     def disconnected(self) -> None:

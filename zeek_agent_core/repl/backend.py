@@ -15,6 +15,10 @@ class Stream(Protocol):
     def columns(self) -> tuple[ResultColumn, ...]:
         """Names and types; known before the first row."""
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Time the agent has worked for the statement; of a remote one known at its end."""
+
     def __aiter__(self) -> AsyncIterator[list[ResultRow]]:
         """Return batches of rows; raises `QueryError` where the statement fails."""
 
@@ -31,7 +35,11 @@ class Backend(Protocol):
     def subscribe(
         self, sql: str, subscription: Subscription, interval: timedelta
     ) -> AbstractAsyncContextManager[AsyncIterator[Result]]:
-        """Run *sql* again and again; leaving the context cancels it."""
+        """Run *sql* again and again; leaving the context cancels it.
+
+        Entering raises `QueryError` where it does not compile. So does the
+        iterator for a run that fails; asked again, it goes on with the next run.
+        """
 
     async def terminate(self) -> None:
         """End the agent."""

@@ -124,21 +124,22 @@ def json_text(columns: Columns, rows: Rows) -> Iterator[str]:
 
 def jsonl_text(columns: Columns, rows: Rows) -> Iterator[str]:
     """Yield one JSON object for each row; equal column names get a number."""
-    names = _unique([column.name for column in columns])
+    names = unique([column.name for column in columns])
     for row in rows:
         values = {
-            name: _json_value(to_json(kind(column, value), value))
+            name: json_value(to_json(kind(column, value), value))
             for name, column, value in zip(names, columns, row, strict=True)
         }
         yield json.dumps(values, ensure_ascii=False)
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Return *value*; the infinities, which JSON has not, as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
+    """Return *names* with a number at those that were there before."""
     seen: dict[str, int] = {}
     unique = []
     for name in names:

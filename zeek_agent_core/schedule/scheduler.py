@@ -44,10 +44,14 @@ class Scheduler:
         tables: Collection[str],
         phase: float = 0.0,
         now: Callable[[], float] = monotonic,
+        execute_guarded: Execute | None = None,
     ) -> None:
-        """Run statements through *execute*; *tables* are the names available, kept current."""
+        """Run statements through *execute*; *tables* are the names available, kept current.
+
+        Those of guarded queries go through *execute_guarded*, if there is one.
+        """
         self.installed: dict[str, Installed] = {}
-        self._execute = execute
+        self._execute = {False: execute, True: execute_guarded or execute}
         self._prepare = prepare
         self._events = events
         self._spawn = spawn
@@ -168,7 +172,11 @@ class Scheduler:
                 self._note_overrun(installed)
                 continue
             installed.is_running = True
-            alike = (installed.query.sql, tuple(sorted(installed.read.items())))
+            alike = (
+                installed.query.sql,
+                installed.query.is_guarded,
+                tuple(sorted(installed.read.items())),
+            )
             groups.setdefault(alike, []).append(Turn(installed, installed.spell))
         for group in groups.values():
             self._spawn(self._collect(group), f"query {group[0].installed.query.id}")
@@ -202,7 +210,7 @@ class Scheduler:
         }
         began = time()
         try:
-            outcome = await self._execute(first.query.sql, positions)
+            outcome = await self._execute[first.query.is_guarded](first.query.sql, positions)
         except QueryError as error:
             self._fail(group, error)
         except Exception as error:

@@ -54,6 +54,7 @@ class Processes(Snapshot):
             "ID or name of the container it runs in, taken from the control group; NULL if none",
         ),
     )
+    volatile = frozenset({"priority", "vsize", "rsize", "utime", "stime"})
     examples = (
         "SELECT pid, name, uid FROM processes WHERE uid = 0",
         "SELECT pid, exe, cmdline FROM processes WHERE exe LIKE '% (deleted)'",

@@ -6,8 +6,8 @@ from zeek_agent_core.api import EQ, Column, Snapshot, Type
 class Sockets(Snapshot):
     """IP sockets that are open on the host, with the processes that hold them.
 
-    A socket gives one row however many processes share it: that with the
-    lowest process ID is its owner, for example the parent that passed it on.
+    A socket gives one row however many processes share it: the oldest of them
+    is its owner, for example the parent that passed it on.
     Sockets without a process, such as those in `TIME_WAIT`, have no `pid`.
 
     An IPv6 socket that talks IPv4 has the family `IPv6` and mapped addresses

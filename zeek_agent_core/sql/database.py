@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 from zeek_agent_core.errors import LimitError, QueryError, StoppedError
 from zeek_agent_core.limits import Limits
 from zeek_agent_core.query import ResultColumn, ResultRow
-from zeek_agent_core.sql.run import Positions, Run
+from zeek_agent_core.sql.run import Guard, Positions, Run
 from zeek_agent_core.sql.session import Batch, EventRows, Session
 from zeek_agent_core.sql.statement import Statement
 from zeek_agent_core.sql.vtable import Cursor as TableCursor
@@ -136,12 +136,13 @@ class Database:
         *,
         positions: Positions | None = None,
         limits: Limits | None = None,
+        guard: Guard | None = None,
     ) -> "Running":
         """Return *sql* as an asynchronous context manager whose rows come in batches.
 
-        *positions* say, for evented tables, which events to read.
+        *positions* say, for evented tables, which events to read; *guard* sees every scan.
         """
-        return Running(self, Run(sql, limits or self.limits, positions or {}))
+        return Running(self, Run(sql, limits or self.limits, positions or {}, guard))
 
     async def execute(
         self,
@@ -149,10 +150,11 @@ class Database:
         *,
         positions: Positions | None = None,
         limits: Limits | None = None,
+        guard: Guard | None = None,
     ) -> Rows:
         """Return the complete result of *sql*; raise `QueryError` if it fails."""
         rows: list[ResultRow] = []
-        async with self.query(sql, positions=positions, limits=limits) as running:
+        async with self.query(sql, positions=positions, limits=limits, guard=guard) as running:
             async for batch in running:
                 rows += batch
             return Rows(running.columns, rows, running.tables, running.cpu_seconds)

@@ -14,7 +14,7 @@ from typing import Any
 
 from zeek_agent_core.query import ResultRow
 from zeek_agent_core.sql.pushdown import Layout
-from zeek_agent_core.sql.run import Run, Scan
+from zeek_agent_core.sql.run import Run
 from zeek_agent_core.table import PAUSE, Where
 from zeek_agent_core.values import PLAIN, Row, SqlValue, to_sql
 
@@ -23,7 +23,7 @@ _SHAPE = re.compile(
     rf"\s*SELECT\s+(\*|{_NAME}(?:\s*,\s*{_NAME})*)\s+FROM\s+{_NAME}\s*;?\s*\Z", re.IGNORECASE
 )
 
-MOST = 256
+MOST = 512
 """Rows that are converted at once."""
 QUICK = 0.001
 """Seconds after which a chunk was so slow that the next one is a single row."""
@@ -60,7 +60,8 @@ def scan(
             if not table.rows:
                 _check_first(chunk[0], layout.known)
             values = _values(chunk, names)
-            yield from _converted(values, layout, positions, table)
+            table.rows += len(values)
+            yield from _converted(values, layout, positions, run)
     except GeneratorExit:
         raise
     except Exception as error:
@@ -104,7 +105,7 @@ def _check_first(row: Any, known: frozenset[str]) -> None:
 
 def _values(chunk: list[Row], names: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return the values of *names* of each row; an absent one is None."""
-    if not all(isinstance(row, Mapping) for row in chunk):
+    if set(map(type, chunk)) != {dict} and not all(isinstance(row, Mapping) for row in chunk):
         raise TypeError("rows must be mappings")
     try:
         if len(names) > 1:
@@ -115,36 +116,49 @@ def _values(chunk: list[Row], names: Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _converted(
-    values: list[tuple[Any, ...]], layout: Layout, positions: Sequence[int], table: Scan
+    values: list[tuple[Any, ...]], layout: Layout, positions: Sequence[int], run: Run
 ) -> list[ResultRow]:
     """Return *values* with what SQLite cannot hold converted by the type of its column."""
-    table.rows += len(values)
     columns: list[Sequence[Any]] = list(zip(*values, strict=True))
     is_changed = False
     for at, position in enumerate(positions):
         column = layout.columns[position]
         plain = PLAIN.get(column.type)
-        if _is_storable(columns[at], plain):
+        if _is_storable(columns[at], plain, run):
             continue
         is_changed = True
         try:
-            columns[at] = [_stored(to_sql(column.type, v, column.element)) for v in columns[at]]
+            stored = [_stored(to_sql(column.type, v, column.element)) for v in columns[at]]
         except (TypeError, ValueError, AttributeError) as error:
             reason = f"wrong value in column {column.name} ({column.type}): {error}"
             raise TypeError(reason) from error
+        _add_size(run, stored)
+        columns[at] = stored
     return list(zip(*columns, strict=True)) if is_changed else values
 
 
-def _is_storable(column: Sequence[Any], plain: type | None) -> bool:
-    """Return whether SQLite would give back all values of *column* as they are."""
+def _add_size(run: Run, values: Sequence[SqlValue]) -> None:
+    size = sum(len(value) for value in values if isinstance(value, str | bytes))
+    run.text_bytes = (run.text_bytes or 0) + size
+
+
+def _is_storable(column: Sequence[Any], plain: type | None, run: Run) -> bool:
+    """Return whether SQLite would give back all values of *column* as they are.
+
+    The size of those that are is added to *run*.
+    """
     kinds = set(map(type, column)) - {type(None)}
     if not kinds:
         return True
     if kinds != {plain} or plain in (bool, float):
         return False
+    if plain is str and not (joined := "".join(filter(None, column))).isascii():
+        return False
     if plain is str:
-        return "".join(filter(None, column)).isascii()
-    if plain is int:
+        run.text_bytes = (run.text_bytes or 0) + len(joined)
+    elif plain is bytes:
+        _add_size(run, column)
+    elif plain is int:
         numbers = column if None not in column else [v for v in column if v is not None]
         return min(numbers) in _INT64 and max(numbers) in _INT64
     return True

@@ -1,15 +1,20 @@
 """One execution of a statement, as the database's thread sees it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from time import perf_counter
 
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.limits import Limits
+from zeek_agent_core.table import Table, Where
+from zeek_agent_core.values import Row
 
 Positions = Mapping[str, tuple[int, int | None]]
 """For evented tables: after which event to read, and up to which."""
+
+Guard = Callable[[Table, Where, Callable[[Where], Iterator[Row]]], Iterator[Row]]
+"""Decides on every scan of a table: what may be scanned, and which rows may be seen."""
 
 _SELECT = re.compile(r"\bselect\b", re.IGNORECASE)
 _IN_TABLE = re.compile(r"\bin\b(?!\s*\()", re.IGNORECASE)
@@ -30,15 +35,20 @@ class Scan:
 class Run:
     """State of one execution; set *stop* from any thread to end it."""
 
-    def __init__(self, sql: str, limits: Limits, positions: Positions) -> None:
+    def __init__(
+        self, sql: str, limits: Limits, positions: Positions, guard: Guard | None = None
+    ) -> None:
         """Prepare to run *sql*; *positions* say from where events are read."""
         self.sql = sql
         self.limits = limits
         self.positions = positions
+        self.guard = guard
         self.stop: QueryError | None = None
         self.failure: QueryError | None = None
         self.is_recursive = False
         self.steps = 0
+        self.text_bytes: int | None = None
+        """Size of the text and blobs so far, where it is counted on the way."""
         self.tables: set[str] = set()
         self.scans: dict[str, Scan] = {}
         self.began: float | None = None

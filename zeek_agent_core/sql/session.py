@@ -39,7 +39,8 @@ EventRows = Callable[[str, int, int | None], Iterator[Row]]
 
 PROGRESS_STEPS = 10_000
 CHUNK = 64
-BATCH = 1024
+DIRECT_CHUNK = 512
+BATCH = 4096
 LARGE_BYTES = MEBI
 """Rows for which SQLite takes more than this come and are counted one by one."""
 SLICE_SECONDS = 0.05
@@ -167,6 +168,7 @@ class Session:
     def _direct(self, run: Run, statement: Statement) -> Iterator[ResultRow]:
         """Return the rows of a statement that only names columns."""
         table = self.tables[next(iter(statement.tables))]
+        run.text_bytes = 0
         return direct.scan(
             lambda where: self.rows(table, where, run),
             Layout(table),
@@ -183,7 +185,7 @@ class Session:
         self._enter(run)
         try:
             while len(rows) < BATCH and perf_counter() < until:
-                size = 1 if self._was_large() else CHUNK
+                size = 1 if self._was_large() else CHUNK if run.text_bytes is None else DIRECT_CHUNK
                 chunk = list(islice(result, size))
                 rows += chunk
                 self._count(run, chunk)
@@ -208,6 +210,11 @@ class Session:
         """Return the rows of *table* for one scan; the virtual tables call this."""
         if table.name in self.busy:
             raise TableError(table.name, "still busy with an earlier query that had to be given up")
+        if run.guard is not None:
+            return run.guard(table, where, lambda wanted: self._scan(table, wanted, run))
+        return self._scan(table, where, run)
+
+    def _scan(self, table: Table, where: Where, run: Run) -> Iterator[Row]:
         if isinstance(table, Evented):
             return self.events(table.name, *run.positions.get(table.name, (0, None)))
         if isinstance(table, Snapshot):
@@ -256,6 +263,8 @@ class Session:
         known, size = self._counts[run]
         known += len(rows)
         step = 1 if self._was_large() else 8
+        if run.text_bytes is not None:
+            rows, size = [], run.text_bytes
         for position in range(random.randrange(step), len(rows), step):  # noqa: S311 - no secret
             size += step * sum(len(v) for v in rows[position] if isinstance(v, str | bytes))
         self._counts[run] = (known, size)

@@ -41,6 +41,7 @@ class ZeekAgent(Snapshot):
         Column("uptime", Type.INTERVAL, "time since the agent started"),
         Column("tables", Type.SET, "names of the tables available now", element=Type.TEXT),
     )
+    volatile = frozenset({"uptime"})
     examples = ("SELECT hostname, os_name, seconds(uptime) FROM zeek_agent",)
 
     def rows(self, where: Where) -> Iterator[Row]:

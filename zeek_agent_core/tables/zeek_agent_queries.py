@@ -24,6 +24,7 @@ class ZeekAgentQueries(Snapshot):
         Column("overruns", Type.COUNT, "runs left out since the one before was not done"),
         Column("cpu", Type.INTERVAL, "time its statement has used in the database"),
     )
+    volatile = frozenset({"state", "runs", "rows", "errors", "last_error", "overruns", "cpu"})
     examples = ("SELECT id, sql, runs, seconds(cpu) FROM zeek_agent_queries ORDER BY cpu DESC",)
 
     def rows(self, where: Where) -> Iterator[Row]:  # noqa: ARG002 - there are never many

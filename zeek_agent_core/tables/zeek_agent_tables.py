@@ -31,6 +31,9 @@ class ZeekAgentTables(Snapshot):
         Column("dropped", Type.COUNT, "events lost before a query read them; NULL for a snapshot"),
         Column("queries", Type.COUNT, "active queries on an evented table; NULL for a snapshot"),
     )
+    volatile = frozenset(
+        {"runs", "rows", "duration", "errors", "last_error", "warnings", "last_warning", "dropped"}
+    )
     examples = (
         "SELECT name, provider, version FROM zeek_agent_tables",
         (

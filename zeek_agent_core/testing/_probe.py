@@ -61,7 +61,8 @@ class Probe:
         self.parameters = dict(parameters)
         shown = [column.name for column in table.columns if not column.is_parameter]
         self.columns = tuple(shown)
-        self.stable = tuple(name for name in shown if stable is None or name in stable)
+        steady = set(shown) - table.volatile if stable is None else stable
+        self.stable = tuple(name for name in shown if name in steady)
         self._others = list(others)
         self._events = list(events)
         self._stack = AsyncExitStack()

@@ -36,7 +36,8 @@ def check_table(
 
     *parameters* are arguments by name; those missing come from the table's
     examples. Comparisons look at the columns *stable* only, where the others
-    change from one read to the next. *others* are tables that the examples
+    change from one read to the next; not given, all but the table's `volatile`
+    ones are compared. *others* are tables that the examples
     join with.
     """
     found = asyncio.run(

@@ -12,13 +12,13 @@ class Proc:
         self.now = 0.0
         self.owners = Owners(str(root), lambda: self.now)
 
-    def run(self, pid, *sockets, started=1):
+    def run(self, pid, *sockets, started=1, parent=0):
         """Start a process, or change what it holds."""
         directory = self.root / str(pid)
         self.end(pid)
         (directory / "fd").mkdir(parents=True)
-        fields = " ".join(["0"] * 18)
-        (directory / "stat").write_text(f"{pid} (x) S {fields} {started} 0 0 0\n")
+        fields = " ".join(["0"] * 17)
+        (directory / "stat").write_text(f"{pid} (x) S {parent} {fields} {started} 0 0 0\n")
         for number, inode in enumerate(sockets):
             (directory / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
 
@@ -59,6 +59,13 @@ def test_lowest_process_owns_a_shared_socket(proc):
     proc.run(5, 12, 11)
     proc.find(12, 13)
     assert proc.find(11)[0] == {11: 5}
+
+
+def test_the_parent_owns_what_a_child_with_a_lower_id_inherited(proc):
+    """Process IDs start again from the bottom; the older process is the owner all the same."""
+    proc.run(30000, 11, started=5)
+    proc.run(7, 11, started=9, parent=30000)
+    assert proc.find(11)[0] == {11: 30000}
 
 
 def test_unowned_sockets_are_not_looked_for_again(proc):

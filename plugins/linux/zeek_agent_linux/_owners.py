@@ -47,7 +47,12 @@ class Owners:
         """How many processes did not show their descriptors to the last query."""
 
     def find(self, inodes: set[int]) -> Mapping[int, int]:
-        """Return owners by socket, those of *inodes* among them: the lowest process ID seen."""
+        """Return owners by socket, those of *inodes* among them: the oldest process seen.
+
+        A socket that several processes hold was mostly made by the first of
+        them and inherited by the others, whatever their process IDs are: these
+        start again from the bottom once they have reached the top.
+        """
         now = self._clock()
         self.denied = 0
         self._unowned = {
@@ -60,7 +65,9 @@ class Owners:
             self._recheck(pid, now)
         missing = inodes.difference(owner, self._unowned, (0,))
         if missing:
+            known = set(self._holders)
             self._search(missing, now)
+            self._look_at_ancestors(self._holders.keys() - known, now)
             self._unowned.update(dict.fromkeys(missing - owner.keys(), now))
         return owner
 
@@ -142,9 +149,24 @@ class Owners:
         self._holders[pid] = holder
         owner = self._owner
         for inode in holder.sockets:
-            if owner.setdefault(inode, pid) > pid:
+            other = owner.setdefault(inode, pid)
+            if other != pid and (holder.started, pid) < (self._holders[other].started, other):
                 owner[inode] = pid
         return holder.sockets
+
+    def _look_at_ancestors(self, pids: Collection[int], now: float) -> None:
+        """Look at older processes with higher IDs: `_search` may have ended before them."""
+        for pid in pids:
+            for ancestor in self.ancestors(pid) if self._holders[pid].sockets else ():
+                if ancestor > pid and ancestor not in self._holders:
+                    self._scan(ancestor, self._count(ancestor), now)
+
+    def age(self, pid: int) -> tuple[float, int]:
+        """Return a key that puts older processes first, and such as have ended last."""
+        try:
+            return self._started(pid), pid
+        except OSError:
+            return float("inf"), pid
 
     def _is_same(self, pid: int, holder: Holder) -> bool:
         try:

@@ -111,14 +111,15 @@ class ProcSource:
     def _held_by(
         self, pids: Collection[int], where: Where
     ) -> tuple[list[Listing], Mapping[int, int]]:
-        """Return the sockets of some processes, and the lowest of them that holds each."""
+        """Return the sockets of some processes, and the oldest of them that holds each."""
         owners: dict[int, int] = {}
         paths: dict[int, str] = {}
         near = Namespaces()
         own = _netns.own(self._proc)
         if own.inode is not None:
             near.known[own.inode] = own
-        for pid in sorted((pid for pid in pids if isinstance(pid, int)), reverse=True):
+        numbers = (pid for pid in pids if isinstance(pid, int))
+        for pid in sorted(numbers, key=self._owners.age, reverse=True):
             held = self._descriptors(pid)
             if held:
                 paths |= held
@@ -136,16 +137,15 @@ class ProcSource:
         return self._of(self._not_inherited(owners, listings), listings), owners
 
     def _not_inherited(self, owners: Mapping[int, int], listings: list[Listing]) -> set[int]:
-        """Return the sockets that no ancestor with a lower process ID holds as well.
+        """Return the sockets that no ancestor holds as well.
 
         Processes share sockets by inheritance, so this spares a look at all the others.
         """
         own = {found[-1] for each in listings for found in each.sockets}
         for pid in {owners[inode] for inode in own}:
             for ancestor in self._owners.ancestors(pid):
-                if ancestor < pid:
-                    held = self._descriptors(ancestor)
-                    own -= {inode for inode in own & held.keys() if owners[inode] == pid}
+                held = self._descriptors(ancestor)
+                own -= {inode for inode in own & held.keys() if owners[inode] == pid}
         return own
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from zeek_agent_core.broker.encoding import encode_value
 from zeek_agent_core.broker.messages import Context
 from zeek_agent_core.broker.rules import offset_shown_by
 from zeek_agent_core.broker.transport import Event, Flavour
-from zeek_agent_core.errors import DecodeError, ProtocolError
+from zeek_agent_core.errors import DecodeError, ZeekError
 from zeek_agent_core.query import Change, ResultColumn
 from zeek_agent_core.values import Port, Type, to_sql
 
@@ -65,6 +66,7 @@ def alike(left, right):
 
 
 def received(value, rules):
+    """Return text as a server has it."""
     return value.replace("\0", "\\x00") if not rules.unicode_escapes else value
 
 
@@ -112,10 +114,8 @@ def test_any_text_has_a_form(text):
 @given(st.binary(max_size=300))
 def test_bytes_are_a_message_or_an_error(raw):
     """No input raises anything but `DecodeError`."""
-    try:
+    with suppress(DecodeError):
         codec.decode_frame(raw)
-    except DecodeError:
-        pass
 
 
 LEAVES = st.one_of(
@@ -128,10 +128,24 @@ LEAVES = st.one_of(
         ["1e9999s", "1.5min", "99999999999h", "::/999", "1/tcp", "2020-13-01T00:00:00.000"]
     ),
 )
-KINDS = (
-    "count real timespan timestamp address subnet port vector set table none string enum-value "
-    "integer boolean nonsense"
-).split()
+KINDS = [
+    "count",
+    "real",
+    "timespan",
+    "timestamp",
+    "address",
+    "subnet",
+    "port",
+    "vector",
+    "set",
+    "table",
+    "none",
+    "string",
+    "enum-value",
+    "integer",
+    "boolean",
+    "nonsense",
+]
 
 
 @st.composite
@@ -153,10 +167,8 @@ def documents(draw, depth=4):
 @given(documents())
 def test_documents_are_a_message_or_an_error(document):
     """No JSON, near to right or far from it, raises anything but `DecodeError`."""
-    try:
+    with suppress(DecodeError):
         codec.decode_frame(json.dumps(document).encode())
-    except DecodeError:
-        pass
 
 
 @pytest.mark.parametrize("piece", [b"[", b'{"a":', b'{"@data-type":"vector","data":['])
@@ -180,6 +192,7 @@ def test_hostile_input_takes_linear_time(filler):
 
 
 def value_of(kind, payload, rules=NEW):
+    """Return the one argument of an event, decoded."""
     frame = (
         b'{"type":"data-message","topic":"/t","@data-type":"vector","data":['
         b'{"@data-type":"count","data":1},{"@data-type":"count","data":1},'
@@ -286,7 +299,7 @@ def test_time_zone_shows_in_stamps(ahead, offset):
 
 def test_unknown_classes_are_refused():
     """What has no type in Zeek is an error of ours, not a guess."""
-    with pytest.raises(ProtocolError, match="object"):
+    with pytest.raises(ZeekError, match="object"):
         codec.encode_event("/t", "e", [object()])
 
 

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.broker.zeeks import NEW, Talk, errors, of, sent
 
+from tests.unit.broker.zeeks import NEW, Talk, errors, of, sent
 from zeek_agent_core.broker.actions import Cancel, Install
 from zeek_agent_core.broker.replay import Backlog, Batch, Budget, ReplayLimits
 from zeek_agent_core.errors import LimitError
@@ -15,6 +15,7 @@ KEY = "zeek:9997/zeek_a/za_1"
 
 
 def watching(subscription="Events", **options):
+    """Return a session with one installed query."""
     talk = Talk(**options)
     talk.connect()
     talk.hello()
@@ -164,6 +165,7 @@ def test_error_while_away_is_told_on_return():
 
 
 def batch(count, start=0):
+    """Return a batch of *count* rows."""
     return Batch(ADD, (), [(n,) for n in range(start, start + count)], 0)
 
 

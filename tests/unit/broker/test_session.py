@@ -1,6 +1,7 @@
 """The session says hello, takes queries, and delivers."""
 
 import pytest
+
 from tests.unit.broker.zeeks import (
     AGENT,
     ALL,
@@ -14,7 +15,6 @@ from tests.unit.broker.zeeks import (
     query,
     sent,
 )
-
 from zeek_agent_core.broker import codec, data
 from zeek_agent_core.broker.actions import (
     Cancel,
@@ -34,6 +34,7 @@ ADD, DELETE = Change.ADD, Change.DELETE
 
 
 def joined(**options):
+    """Return a session that a Zeek has greeted."""
     talk = Talk(**options)
     talk.connect()
     talk.hello()

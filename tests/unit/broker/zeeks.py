@@ -18,6 +18,7 @@ COLUMN = ResultColumn("n", Type.COUNT)
 
 
 def query(
+    *,
     sql="SELECT 1",
     every=10.0,
     subscription="Differences",

@@ -1,0 +1,1 @@
+"""Statements for an agent that runs in another process of this host."""
