@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from zeek_agent_core import __version__, kernel, lock, logs
+from zeek_agent_core import __version__, kernel, lock, logs, zeeks
 from zeek_agent_core.config import Config, socket_path, state_directory
 from zeek_agent_core.errors import AgentError, RemoteError
 from zeek_agent_core.kernel import Agent
@@ -52,13 +52,14 @@ async def run(
                 await runner.update(configured_pack(config))
                 agent.spawn(runner.keep_rotating(), "rotation")
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
-            if is_interactive:
-                backend = LocalBackend(agent, ended.set, ended)
-                state, keys = state_directory(config), config.console.keys
-                status = await shell.run(backend, state_directory=state, keys=keys)
-            else:
-                await ended.wait()
-            log.info("ending")
+            async with zeeks.joined(agent):
+                if is_interactive:
+                    backend = LocalBackend(agent, ended.set, ended)
+                    state, keys = state_directory(config), config.console.keys
+                    status = await shell.run(backend, state_directory=state, keys=keys)
+                else:
+                    await ended.wait()
+                log.info("ending")
     log.info("process terminated")
     return status
 
@@ -101,8 +102,6 @@ def _announce(agent: Agent, *, is_mock: bool) -> None:
         log.info("configuration of %s", agent.config.path)
     if not is_mock and hasattr(os, "geteuid") and os.geteuid() != 0:
         log.warning("not running as root: information may be incomplete")
-    for destination in agent.config.zeek.destination:
-        log.error("cannot join Zeek at %s: this version has no connection to Zeek", destination)
 
 
 @contextmanager
