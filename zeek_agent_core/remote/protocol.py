@@ -15,7 +15,6 @@ import json
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -38,24 +37,21 @@ WINDOW = 8
 _LENGTH = struct.Struct("!I")
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(NamedTuple):
     """Client: I speak this version of the protocol."""
 
     id: int
     protocol: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Client: run this statement once."""
 
     id: int
     sql: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(NamedTuple):
     """Client: run this statement again and again."""
 
     id: int
@@ -64,30 +60,26 @@ class Subscribe:
     interval: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class More:
+class More(NamedTuple):
     """Client: this many frames are used up, send as many more."""
 
     id: int
     frames: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """Client: stop this request; it has no answer any more."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Terminate:
+class Terminate(NamedTuple):
     """Client: end the agent."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
+class Welcome(NamedTuple):
     """Agent: I speak this version too, and am of that version myself."""
 
     id: int
@@ -95,23 +87,20 @@ class Welcome:
     agent: str
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """Agent: the statement compiled, its rows will have these columns."""
 
     id: int
     columns: tuple[ResultColumn, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(NamedTuple):
     """Agent: the repeating statement compiled."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """Agent: some rows, of a result or of one run; never none."""
 
     id: int
@@ -119,8 +108,7 @@ class Rows:
     rows: Sequence[ResultRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Agent: a repeating statement has run, its rows follow."""
 
     id: int
@@ -131,15 +119,13 @@ class Run:
     duration: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnd:
+class RunEnd(NamedTuple):
     """Agent: these were the rows of that run."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """Agent: the request is done, with this many rows and this much processor time."""
 
     id: int
@@ -147,8 +133,7 @@ class End:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """Agent: the request failed; or, not final, one run of a repeating statement did."""
 
     id: int
@@ -156,8 +141,7 @@ class Failed:
     is_final: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Agent: I do not talk to you, and close the connection."""
 
     id: int
@@ -357,7 +341,7 @@ class _Form(NamedTuple):
 
 
 def _form(kind: Any) -> _Form:
-    names = [field.name for field in fields(kind) if not (kind is Rows and field.name == "rows")]
+    names = [name for name in kind._fields if not (kind is Rows and name == "rows")]
     own = {**_FIELDS, "rows": (_same, _number)}
     return _Form(kind.__name__.lower(), kind, tuple((name, *own[name]) for name in names))
 
