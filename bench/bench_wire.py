@@ -134,7 +134,8 @@ async def main() -> int:
         complete = all(run["confirmed"] == rows for run in runs)
         print(f"{flavour:8} {micros:5.2f} us/row of CPU (budget {MOST_MICROS:g}), "
               f"{runs[0]['bytes']:.0f} bytes, {max(run['rate'] for run in runs):,.0f} rows/s, "
-              f"growth {growth:.1f} MB (budget {MOST_GROWTH:g}), all delivered: {complete}")  # fmt: skip
+              f"growth {growth:.1f} MB (budget {MOST_GROWTH:g}), "
+              f"all delivered: {complete}")  # fmt: skip
         is_good &= growth < MOST_GROWTH and complete
         is_good &= flavour == "broker" or micros <= MOST_MICROS
     run = await against("cluster", 0.002, 10**9, SLOW_SECONDS)

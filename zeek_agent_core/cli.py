@@ -6,17 +6,17 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from zeek_agent_core import __version__
 from zeek_agent_core import config as settings
 from zeek_agent_core.config import Config
 from zeek_agent_core.errors import AgentError, ConfigError
 
-MODES = ("table", "line", "csv", "json", "jsonl", "markdown")
+MODES = ("auto", "table", "line", "csv", "json", "jsonl", "markdown")
 OK, FAILED = 0, 1
 
 
@@ -65,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
         choices=settings.OUTPUTS,
         help="form of --local (default: pretty on a terminal, else json)",
     )
+    add(
+        "-i",
+        "--interactive",
+        action="store_true",
+        help="start the agent with a console; leaving it ends the agent",
+    )
     add("--log-dir", metavar="DIR", help="directory for --local to write its logs to")
     add(
         "--interval",
@@ -76,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "-r",
         "--remote",
         action="store_true",
-        help="ask the agent that runs already, instead of starting one",
+        help="console of the agent that runs already; with -e, ask that one",
     )
     add("-s", "--socket", metavar="FILE", type=Path, help="socket that consoles connect to")
     add("-v", "--version", action="store_true", help="print the version")
@@ -125,9 +131,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _use(options: argparse.Namespace) -> int:
     config = configured(options)
+    if options.interactive and (options.remote or options.local):
+        other = "--remote" if options.remote else "--local"
+        raise ConfigError(f"--interactive and {other} exclude each other")
     is_quiet = (
         bool(options.execute or options.check_policy)
         or options.remote
+        or options.interactive
         or options.autodoc
         or options.check_config
         or options.test
@@ -137,26 +147,32 @@ def _use(options: argparse.Namespace) -> int:
         return _autodoc(config)
     if options.check_config or options.check_policy or options.test:
         return _check(options, config)
-    if options.remote and not options.execute:
-        raise ConfigError("-r needs a statement: add -e")
-    if options.execute:
-        from zeek_agent_core import oneshot  # noqa: PLC0415 - one of several uses
-
-        if options.remote:
-            return asyncio.run(oneshot.ask(config, options.execute, options.mode))
-        return asyncio.run(
-            oneshot.run(config, options.execute, options.mode, is_mock=options.use_mock_data)
-        )
+    if options.execute or options.remote:
+        return asyncio.run(_answer(config, options))
     from zeek_agent_core import daemon  # noqa: PLC0415 - one of several uses
 
     return asyncio.run(
         daemon.run(
             config,
             is_local=options.local,
+            is_interactive=options.interactive,
             is_mock=options.use_mock_data,
             reload=lambda: configured(options),
         )
     )
+
+
+def _answer(config: Config, options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    """Return what answers statements: those of `-e`, or those typed at a console."""
+    if options.remote and not options.execute:
+        from zeek_agent_core import talk  # noqa: PLC0415 - one of several uses
+
+        return talk.remote(config)
+    from zeek_agent_core import oneshot  # noqa: PLC0415 - one of several uses
+
+    if options.remote:
+        return oneshot.ask(config, options.execute, options.mode)
+    return oneshot.run(config, options.execute, options.mode, is_mock=options.use_mock_data)
 
 
 def configured(options: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Config:

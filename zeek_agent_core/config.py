@@ -76,6 +76,13 @@ class LocalConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleConfig:
+    """Section `[console]`."""
+
+    keys: str = "emacs"
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyConfig:
     """Section `[policy]`: what Zeek may ask."""
 
@@ -104,6 +111,7 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     zeek: ZeekConfig = field(default_factory=ZeekConfig)
     local: LocalConfig = field(default_factory=LocalConfig)
+    console: ConsoleConfig = field(default_factory=ConsoleConfig)
     limits: Limits = field(default_factory=Limits)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)

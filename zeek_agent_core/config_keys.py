@@ -86,6 +86,7 @@ SETTINGS = (
     Setting("local", "rotate_interval", "seconds", "local.rotate_seconds", "time after which a "
             "log is rotated; 0 never"),
     Setting("local", "keep", "count", "local.keep", "rotated files to keep of each log; 0 all"),
+    Setting("console", "keys", "emacs|vi", "console.keys", "keys that edit a line of the console"),
     Setting("local", "default_pack", "flag", "local.default_pack", "whether the default queries "
             "run besides the file's own"),
 )  # fmt: skip

@@ -22,6 +22,7 @@ from zeek_agent_core.local.rotate import Rotation
 from zeek_agent_core.local.runner import Runner
 from zeek_agent_core.local.sink import Sink
 from zeek_agent_core.remote.server import serving
+from zeek_agent_core.repl import shell
 from zeek_agent_core.repl.local import LocalBackend
 
 log = logging.getLogger(__name__)
@@ -29,14 +30,17 @@ log = logging.getLogger(__name__)
 Reload = Callable[[], Config]
 
 
-async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) -> int:
-    """Run an agent until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+async def run(
+    config: Config, *, is_local: bool, is_interactive: bool, is_mock: bool, reload: Reload
+) -> int:
+    """Run an agent until a signal or its console ends it; SIGHUP reads the configuration again."""
+    status = 0
     ended = asyncio.Event()
     asked = asyncio.Event()
     with ExitStack() as held:
         held.enter_context(_signals(ended, asked))
         if not is_local:
-            remedy = "end it, or set state-dir to another directory"
+            remedy = "end it, ask it with -r, or set state-dir to another directory"
             held.enter_context(lock.held(state_directory(config), "state directory", remedy))
         async with kernel.running(config, is_mock=is_mock) as agent, AsyncExitStack() as served:
             _announce(agent, is_mock=is_mock)
@@ -49,10 +53,15 @@ async def run(config: Config, *, is_local: bool, is_mock: bool, reload: Reload) 
                 agent.spawn(runner.keep_rotating(), "rotation")
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
             async with zeeks.joined(agent):
-                await ended.wait()
+                if is_interactive:
+                    backend = LocalBackend(agent, ended.set, ended)
+                    state, keys = state_directory(config), config.console.keys
+                    status = await shell.run(backend, state_directory=state, keys=keys)
+                else:
+                    await ended.wait()
                 log.info("ending")
     log.info("process terminated")
-    return 0
+    return status
 
 
 @contextmanager

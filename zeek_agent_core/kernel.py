@@ -118,13 +118,13 @@ def facts(config: Config) -> AgentFacts:
 
 
 def offered(catalog: Catalog, *, is_mock: bool = False) -> list[Table]:
-    """Return the tables of *catalog*, in mock mode all but `zeek_agent` replaced."""
+    """Return the tables of *catalog*, in mock mode all but those about the agent replaced."""
     tables = [entry.table for entry in catalog.tables.values()]
     if not is_mock:
         return tables
     from zeek_agent_core.mock import mock  # noqa: PLC0415 - for tests only
 
-    return [table if table.name == "zeek_agent" else mock(table) for table in tables]
+    return [table if table.name.startswith("zeek_agent") else mock(table) for table in tables]
 
 
 def _executor(database: Database) -> Execute:

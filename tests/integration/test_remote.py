@@ -322,7 +322,6 @@ def as_nobody(agent, *arguments):
     """Run a console as another user; return what it printed and its status."""
     probe = (
         "import os, sys; from zeek_agent_core import cli; "
-        "from zeek_agent_core.repl import declared; "
         "cli.main(sys.argv[1:]); "  # imports what nobody may not be able to read
         "os.setgroups([]); os.setgid(65534); os.setuid(65534); "
         "sys.exit(cli.main(sys.argv[1:]))"

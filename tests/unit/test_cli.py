@@ -112,14 +112,16 @@ def test_other_words(agent):
 
 
 def test_mock(agent):
-    """`-M` makes up the rows of all tables but the agent's own."""
-    sql = "SELECT name FROM zeek_agent_tables"
-    done = agent("-M", "--mode", "csv", "-e", sql, "-e", "SELECT platform FROM zeek_agent")
+    """`-M` makes up the rows of all tables but those about the agent, which consoles need."""
+    made_up = "SELECT name FROM processes"
+    done = agent("-M", "--mode", "csv", "-e", made_up)
+    if "no such table" in done.stderr:
+        pytest.skip("needs a pack with processes")
+    assert done.stdout.split() == ["name", *(f"text_{letter}_a" for letter in "abcde")]
+    done = agent("-M", "--mode", "csv", "-e", ".tables", "-e", "SELECT platform FROM zeek_agent")
     assert done.returncode == 0
-    assert done.stdout.split() == [
-        "name", *(f"text_{letter}_a" for letter in "abcde"), "platform", done.stdout.split()[-1],
-    ]  # fmt: skip
-    assert not done.stdout.split()[-1].startswith("text_")
+    assert "zeek_agent_tables," in done.stdout
+    assert "text_" not in done.stdout
 
 
 def test_the_log_stays_out_of_results(agent):

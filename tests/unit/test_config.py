@@ -49,6 +49,8 @@ rotate_size = 0
 rotate_interval = 0
 keep = 0
 default_pack = false
+[console]
+keys = "vi"
 [policy]
 tables = ["us*", "zeek_agent"]
 deny_tables = "sockets"
@@ -80,6 +82,7 @@ EXPECTED = {
     "local.output": "zeek", "local.log_dir": "/logs", "local.interval": 2.0,
     "local.rotate_bytes": 0, "local.rotate_seconds": 0.0, "local.keep": 0,
     "local.default_pack": False,
+    "console.keys": "vi",
     "policy.tables": ("us*", "zeek_agent"), "policy.deny_tables": ("sockets",),
     "policy.paths": ("/etc/**",), "policy.deny_paths": ("/etc/shadow",),
     "policy.mask": ("users.email",), "policy.min_interval": 10.0, "policy.max_rows": 1000,

@@ -1,25 +1,19 @@
-"""Commands that begin with a dot, declared by decorator; help follows from them."""
+"""Commands that begin with a dot, declared by decorator; help and completion follow from that.
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping
+The words of a declared argument say what they are: `SQL` is the rest of the
+line, `TABLE`, `FILE` and `COMMAND` are names, `a|b` is one of those words, and
+what stands in brackets may be left out.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from zeek_agent_core.errors import StatementError
-from zeek_agent_core.query import ResultColumn, ResultRow
-from zeek_agent_core.table import Column, Table
+from zeek_agent_core.query import ResultColumn
+from zeek_agent_core.repl.console import Console
 from zeek_agent_core.values import Type
 
-Tables = Mapping[str, Table]
-
-
-class Answer(NamedTuple):
-    """A result as a statement would give it."""
-
-    columns: tuple[ResultColumn, ...]
-    rows: list[ResultRow]
-
-
-Function = Callable[[Tables, str], Iterator[Answer]]
+Function = Callable[[Console, str], Awaitable[None]]
 
 
 class Command(NamedTuple):
@@ -29,76 +23,106 @@ class Command(NamedTuple):
     argument: str
     summary: str
     function: Function
+    is_for_talk: bool
+    """Whether it makes sense only where statements are read one after the other."""
+
+    @property
+    def usage(self) -> str:
+        """The command with its argument."""
+        return f"{self.name} {self.argument}".strip()
 
 
 COMMANDS: dict[str, Command] = {}
 
 
-def command(name: str, argument: str = "") -> Callable[[Function], Function]:
+def declared() -> dict[str, Command]:
+    """Return all commands; what declares them is loaded when they are first asked for."""
+    from zeek_agent_core.repl import about, live, options  # noqa: F401, PLC0415 - 10 ms
+
+    return COMMANDS
+
+
+def command(
+    name: str, argument: str = "", *, is_for_talk: bool = False
+) -> Callable[[Function], Function]:
     """Declare a command; its docstring's first line is its help."""
 
     def declare(function: Function) -> Function:
         summary = (function.__doc__ or "").partition("\n")[0]
-        COMMANDS[name] = Command(name, argument, summary, function)
+        COMMANDS[name] = Command(name, argument, summary, function, is_for_talk)
         return function
 
     return declare
 
 
-def run(tables: Tables, text: str) -> Iterator[Answer]:
-    """Return the answers of the command *text*; raise `StatementError` if there is none."""
-    name, *rest = text.strip().rstrip(";").split(None, 1)
-    known = COMMANDS.get(name)
-    if known is None:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else "; .help lists all"
+async def execute(console: Console, text: str) -> None:
+    """Run a statement or a command, and what that puts into the queue."""
+    console.queued.appendleft(text)
+    try:
+        while console.queued:
+            await _execute(console, console.queued.popleft())
+    finally:
+        console.queued.clear()
+
+
+async def _execute(console: Console, text: str) -> None:
+    if text.lstrip().startswith("."):
+        await run(console, text)
+    else:
+        await console.query(text)
+
+
+async def run(console: Console, text: str) -> None:
+    """Run the command *text*; raise `StatementError` if there is none of its name."""
+    name, *rest = text.strip().rstrip(";").split(None, 1) or [""]
+    argument = rest[0].strip() if rest else ""
+    known = find(name, is_talk=console.is_talk)
+    if argument and not known.argument:
+        raise StatementError(f"{name} takes no argument")
+    if not argument and known.argument and not known.argument.startswith("["):
+        problem = "cannot parse table name; " if known.argument == "TABLE" else ""
+        raise StatementError(f"{problem}write {known.usage}")
+    await known.function(console, argument)
+
+
+def find(name: str, *, is_talk: bool = True) -> Command:
+    """Return the command *name*; raise `StatementError` with the nearest if there is none."""
+    known = declared().get(name)
+    if known is None or (known.is_for_talk and not is_talk):
+        hint = nearest(name, COMMANDS) or "; .help lists all"
         raise StatementError(f"unknown command: {name}{hint}")
-    return known.function(tables, rest[0].strip() if rest else "")
+    return known
 
 
-def _texts(*names: str) -> tuple[ResultColumn, ...]:
+def nearest(word: str, known: Iterable[str], most: int = 1) -> str:
+    """Return a hint at those of *known* that *word* may have meant; nothing if there are none."""
+    import difflib  # noqa: PLC0415 - only after mistakes
+
+    near = difflib.get_close_matches(word, list(known), n=most)
+    return f" (did you mean {', '.join(near)}?)" if near else ""
+
+
+def chosen(text: str, *choices: str) -> str:
+    """Return *text* if it is one of *choices*; else raise `StatementError`."""
+    word = text.strip().lower()
+    if word not in choices:
+        known = ", ".join(choices)
+        raise StatementError(f"'{text}' is not one of {known}{nearest(word, choices)}")
+    return word
+
+
+def texts(*names: str) -> tuple[ResultColumn, ...]:
+    """Return columns of text."""
     return tuple(ResultColumn(name, Type.TEXT) for name in names)
 
 
-@command(".help")
-def _help(_: Tables, __: str) -> Iterator[Answer]:
-    """List the commands."""
-    rows: list[ResultRow] = [
-        (f"{c.name} {c.argument}".strip(), c.summary) for c in sorted(COMMANDS.values())
-    ]
-    yield Answer(_texts("Command", "Description"), rows)
-
-
-@command(".tables")
-def _tables(tables: Tables, _: str) -> Iterator[Answer]:
-    """List the tables."""
-    rows: list[ResultRow] = [(name, tables[name].summary()) for name in sorted(tables)]
-    yield Answer(_texts("Table", "Description"), rows)
-
-
-@command(".schema", "TABLE")
-def _schema(tables: Tables, argument: str) -> Iterator[Answer]:
-    """Show the columns and parameters of a table."""
-    if not argument or len(argument.split()) > 1:
-        raise StatementError("cannot parse table name; write .schema TABLE")
-    table = tables.get(argument.strip('"').lower())
-    if table is None:
-        near = difflib.get_close_matches(argument.lower(), tables, n=3)
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        raise StatementError(f"no such table: {argument}{hint}")
-    columns = [column for column in table.columns if not column.is_parameter]
-    parameters = [column for column in table.columns if column.is_parameter]
-    yield Answer(_texts("Column", "Type", "Description"), [_described(c) for c in columns])
-    if parameters:
-        yield Answer(
-            _texts("Table Parameter", "Type", "Default", "Description"),
-            [(*_described(c)[:2], _default(c), c.description) for c in parameters],
-        )
-
-
-def _described(column: Column) -> ResultRow:
-    return (column.name.lstrip("_"), str(column.type), column.description)
-
-
-def _default(column: Column) -> str:
-    return "required" if column.is_required else str(column.default)
+@command(".help", "[COMMAND]")
+async def _help(console: Console, argument: str) -> None:
+    """List the commands, or explain one."""
+    if argument:
+        known = find(argument if argument.startswith(".") else f".{argument}")
+        text = (known.function.__doc__ or "").strip().splitlines()
+        await console.show_lines([known.usage, *(f"    {line.strip()}".rstrip() for line in text)])
+        return
+    rows = [(known.usage, known.summary) for known in sorted(declared().values())]
+    await console.show_list(texts("Command", "Description"), rows)

@@ -82,3 +82,19 @@ def test_content_is_cut_at_the_limit(tmp_path):
     file.write_bytes(b"x" * 100)
     assert _procfs.read_up_to(str(file), 30) == b"x" * 30
     assert _procfs.read_up_to(str(file), 300) == b"x" * 100
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b"kworker/u8:0-events_unbound", "kworker/u8:0"),
+        (b"kworker/1:2H+kblockd", "kworker/1:2H"),
+        (b"kworker/0:1", "kworker/0:1"),
+        (b"kworker/R-rcu_gp", "kworker/R-rcu_gp"),
+        (b"my-kworker/0:1-x", "my-kworker/0:1-x"),
+        (b"caf\xe9", "caf\\xe9"),
+    ],
+)
+def test_a_worker_keeps_its_name_whatever_it_does(raw, shown):
+    """The name of a kernel worker is free of the work it does at the moment."""
+    assert _procfs.name(raw) == shown

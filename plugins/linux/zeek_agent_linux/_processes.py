@@ -143,12 +143,12 @@ class _Reader:
         return self._uids is None or row["uid"] in self._uids
 
     def _comm(self, directory: str, row: dict[str, Any]) -> bool:
-        row["name"] = name = text(_procfs.read(directory + "/comm")[:-1])
+        row["name"] = name = _procfs.name(_procfs.read(directory + "/comm")[:-1])
         return self._names is None or name in self._names
 
     def _stat(self, directory: str, row: dict[str, Any]) -> bool:
         name, fields = _procfs.parse_stat(_procfs.read(directory + "/stat"))
-        row["name"] = text(name)
+        row["name"] = _procfs.name(name)
         row["ppid"] = int(fields[_procfs.PPID])
         row["priority"] = fields[_procfs.PRIORITY].decode()
         row["startup"] = self._boot + int(fields[_procfs.STARTTIME]) * TICK

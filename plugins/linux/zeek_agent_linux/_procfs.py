@@ -4,7 +4,10 @@ Sources: proc(5), fs/proc/array.c and fs/proc/base.c of the kernel.
 """
 
 import os
+import re
 from collections.abc import Iterator
+
+from zeek_agent_core.api import text
 
 BUFFER = 4096
 """Holds ``stat`` and all of ``status`` that is used; one read takes either whole."""
@@ -12,6 +15,7 @@ BUFFER = 4096
 # Positions in the fields of `stat` that follow the name.
 PPID, TTY, UTIME, STIME, PRIORITY, STARTTIME, VSIZE, RSS = 1, 4, 11, 12, 15, 19, 20, 21
 
+_WORKER = re.compile(rb"(kworker/u?\d+:\d+H?)[-+].*", re.DOTALL)
 _SPLITS = RSS + 1
 _IDS = 10
 """Words of the lines `Uid:` and `Gid:`."""
@@ -42,6 +46,18 @@ def read_up_to(path: str, most: int) -> bytes:
 def listed(proc: str) -> Iterator[str]:
     """Return the process IDs below the directory *proc*, ascending as the kernel lists them."""
     return filter(str.isdecimal, os.listdir(proc))  # noqa: PTH208 - paths cost more
+
+
+def name(raw: bytes) -> str:
+    """Return the name of a process as text, without what a kernel worker is busy with.
+
+    A worker's name gains the work queue it serves at the moment, as in
+    `kworker/u8:0-events` (wq_worker_comm in kernel/workqueue.c): to leave it
+    there would make the worker another process every few seconds.
+    """
+    if raw.startswith(b"kworker/"):
+        raw = _WORKER.sub(rb"\1", raw)
+    return text(raw)
 
 
 def parse_stat(raw: bytes) -> tuple[bytes, list[bytes]]:

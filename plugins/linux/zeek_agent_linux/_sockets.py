@@ -7,7 +7,7 @@ from contextlib import suppress
 from socket import ntohs
 from typing import Protocol
 
-from zeek_agent_core.api import Host, Row, Where, text
+from zeek_agent_core.api import Host, Row, Where
 from zeek_agent_linux import _netns, _procfs
 from zeek_agent_linux._netns import Namespace, Namespaces
 from zeek_agent_linux._owners import Owners
@@ -190,6 +190,6 @@ class _Names(dict[int | None, str | None]):
     def __missing__(self, pid: int) -> str | None:
         name = None
         with suppress(OSError):
-            name = text(_procfs.read(f"{self._proc}/{pid}/comm")[:-1])
+            name = _procfs.name(_procfs.read(f"{self._proc}/{pid}/comm")[:-1])
         self[pid] = name
         return name

@@ -35,7 +35,7 @@ async def test_cut_at_each_byte_of_the_handshake(flavour, direction):
     async with Zeek(flavour) as zeek:
         number = (await handshake_bytes(zeek))[direction == "to_agent"]
         # What comes behind the request towards Broker's server is mostly padding.
-        positions = [*range(0, min(number, 420)), *range(420, number, 97)]
+        positions = [*range(min(number, 420)), *range(420, number, 97)]
         reasons = set()
         for position in positions:
             async with Proxy(zeek.port, **{direction: Harm(cut_after=position)}) as proxy:
@@ -103,27 +103,26 @@ async def test_late_and_slow(flavour, harm):
 
 async def test_cut_of_a_while():
     """What happens while the line is cut arrives, once, when it is whole again."""
-    async with Zeek() as zeek:
-        async with Proxy(zeek.port) as proxy, agent(proxy.destination) as ours:
-            ours.sql.rows = []
-            client = await greeted(zeek)
-            client.install("q1", "0", seconds=0.05, subscription="Differences")
-            while ours.sql.runs < 3:
-                await asyncio.sleep(0.01)
-            proxy.to_zeek.cut_after = proxy.to_agent.cut_after = 0
-            client.hello()
-            for number in range(100):
-                ours.sql.rows.append((number, "while away"))
-                await asyncio.sleep(0.01)
-            proxy.to_zeek.cut_after = proxy.to_agent.cut_after = None
-            seen = []
-            async with asyncio.timeout(20):
-                while len(seen) < 100:
-                    client = await greeted(zeek)
-                    client.install("q1", "0", seconds=0.05, subscription="Differences")
-                    seen += [row[0] for row in await client.results("rows", 100 - len(seen))]
-            await asyncio.sleep(0.3)
-            seen += [e.arguments[1][0] for e in client.events if e.name == "rows"]
+    async with Zeek() as zeek, Proxy(zeek.port) as proxy, agent(proxy.destination) as ours:
+        ours.sql.rows = []
+        client = await greeted(zeek)
+        client.install("q1", "0", seconds=0.05, subscription="Differences")
+        while ours.sql.runs < 3:
+            await asyncio.sleep(0.01)
+        proxy.to_zeek.cut_after = proxy.to_agent.cut_after = 0
+        client.hello()
+        for number in range(100):
+            ours.sql.rows.append((number, "while away"))
+            await asyncio.sleep(0.01)
+        proxy.to_zeek.cut_after = proxy.to_agent.cut_after = None
+        seen = []
+        async with asyncio.timeout(20):
+            while len(seen) < 100:
+                client = await greeted(zeek)
+                client.install("q1", "0", seconds=0.05, subscription="Differences")
+                seen += [row[0] for row in await client.results("rows", 100 - len(seen))]
+        await asyncio.sleep(0.3)
+        seen += [e.arguments[1][0] for e in client.events if e.name == "rows"]
     assert sorted(seen) == list(range(100))
 
 

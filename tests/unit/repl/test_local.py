@@ -57,7 +57,8 @@ async def test_a_query_streams_batches():
     """Columns are known at once, rows come, and the cost is known."""
     async with asking() as backend, backend.query("SELECT name FROM fruits") as stream:
         assert [column.name for column in stream.columns] == ["name"]
-        assert [row async for batch in stream for row in batch][0] == ("apple",)
+        rows = [row async for batch in stream for row in batch]
+        assert ("apple",) in rows
         assert stream.cpu_seconds > 0
 
 
