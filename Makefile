@@ -9,7 +9,7 @@ CODE := zeek_agent_core plugins/linux/zeek_agent_linux plugins/darwin/zeek_agent
 RUN_ARGS ?= --interval 5
 
 .DEFAULT_GOAL := help
-.PHONY: help run shell test check static format lint types imports generated docs bench wheels clean
+.PHONY: help run shell test test-zeek check static format lint types imports generated docs bench wheels clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,11 @@ run: $(VENV)/agent ## install, then show what happens on this host until Ctrl-C 
 
 test: $(VENV)/dev ## install what the tests need, then run them all
 	$(BIN)/python -m pytest $(TEST_ARGS)
+
+test-zeek: $(VENV)/dev ## run the tests with the real Zeek on the PATH; see CONTRIBUTING.md
+	@command -v zeek >/dev/null || { echo "NOT TESTED WITH A REAL ZEEK: no zeek on the PATH" >&2; exit 1; }
+	@[ -n "$$ZEEK_AGENT_STOCK_PACKAGE" ] || echo "NOT TESTED WITH THE STOCK PACKAGE: set ZEEK_AGENT_STOCK_PACKAGE" >&2
+	$(BIN)/python -m pytest tests/zeek tests/unit/broker/test_bindings.py $(TEST_ARGS)
 
 check: static ## what CI runs: format, lint, types, imports, generated files, tests
 	$(MAKE) test

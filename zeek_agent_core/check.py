@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zeek_agent_core import kernel
+from zeek_agent_core.broker import joining
 from zeek_agent_core.broker.policy import Policy
 from zeek_agent_core.config import Config
 from zeek_agent_core.errors import QueryError
@@ -21,6 +22,8 @@ async def configuration(config: Config) -> int:
     if config.log.path and not Path(config.log.path).parent.is_dir():
         print(f"[log] path: directory {Path(config.log.path).parent} does not exist; it is made")
     entries = configured_pack(config)
+    for destination in joining.check(config.zeek):
+        print(f"[zeek] destination: {destination}")
     async with kernel.running(config) as agent:
         for failure in agent.catalog.failures:
             print(failure)

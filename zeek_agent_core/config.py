@@ -52,6 +52,7 @@ class ZeekConfig:
     groups: tuple[str, ...] = ()
     hello_interval: float = 60.0
     reconnect_interval: float = 30.0
+    reconnect_spread: float = 30.0
     timeout: float = 120.0
     tls: str | None = None
     ssl_disable: bool = False

@@ -44,7 +44,9 @@ SETTINGS = (
     Setting("zeek", "groups", "texts", "zeek.groups", "groups besides `all` and the platform"),
     Setting("zeek", "hello_interval", "seconds", "zeek.hello_interval", "time between hellos"),
     Setting("zeek", "reconnect_interval", "seconds", "zeek.reconnect_interval",
-            "least time between attempts to connect"),
+            "mean time between attempts to connect, once several have failed"),
+    Setting("zeek", "reconnect_spread", "seconds", "zeek.reconnect_spread",
+            "time over which first results after a reconnect are spread; 0 for none"),
     Setting("zeek", "timeout", "seconds", "zeek.timeout", "silence after which a Zeek is gone"),
     Setting("zeek", "tls", "verify|insecure|anonymous|off", "zeek.tls", "how TLS is used"),
     Setting("zeek", "ssl_disable", "flag", "zeek.ssl_disable", 'the same as `tls = "off"`'),
@@ -93,7 +95,13 @@ SETTINGS = (
 """Every key; `[tables.<table>]` and `[[query]]` are free-form here and checked where used."""
 
 ZERO_ALLOWED = frozenset(
-    {"limits.recursion_steps", "local.rotate_bytes", "local.rotate_seconds", "local.keep"}
+    {
+        "zeek.reconnect_spread",
+        "limits.recursion_steps",
+        "local.rotate_bytes",
+        "local.rotate_seconds",
+        "local.keep",
+    }
 )
 MOST = 1e12
 """Greatest number of any kind; more is a slip, and too much for timers and SQLite."""

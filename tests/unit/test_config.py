@@ -24,6 +24,7 @@ destination = ["one", "two:9997"]
 groups = "servers"
 hello_interval = 5
 reconnect_interval = 0.5
+reconnect_spread = 6
 timeout = 7
 tls = "insecure"
 ssl_disable = true
@@ -74,6 +75,7 @@ EXPECTED = {
     "log.level": "warning", "log.type": "file", "log.path": "/log", "log.format": "json",
     "zeek.destination": ("one", "two:9997"), "zeek.groups": ("servers",),
     "zeek.hello_interval": 5.0, "zeek.reconnect_interval": 0.5, "zeek.timeout": 7.0,
+    "zeek.reconnect_spread": 6.0,
     "zeek.tls": "insecure", "zeek.ssl_disable": True, "zeek.ssl_cafile": "ca",
     "zeek.ssl_capath": "cas", "zeek.ssl_certificate": "cert", "zeek.ssl_keyfile": "key",
     "zeek.ssl_passphrase": "secret", "blocked": ("linux_users",),

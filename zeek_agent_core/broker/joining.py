@@ -102,6 +102,7 @@ class Joining:
             config.groups,
             hello_interval=config.hello_interval,
             timeout=config.timeout,
+            spread=config.reconnect_spread,
         )
 
     def _connect(self, endpoint: Endpoint, pace: Pace) -> Transport:

@@ -93,7 +93,8 @@ class Link:
         self.session = session
         self.peer: Peer | None = None
         self.connects = 0
-        self.last_error: str | None = None
+        self.errors: dict[Endpoint, str] = {}
+        """Why each endpoint is not joined, as far as it was tried since the last success."""
         self._queries = queries
         self._connect = connect
         self._backoff = backoff or Backoff()
@@ -135,7 +136,7 @@ class Link:
         endpoints = self.destination.endpoints
         while True:
             for number, endpoint in enumerate(endpoints):
-                lost, useful = await self._attempt(endpoint)
+                lost, useful = await self._guarded(endpoint)
                 if self._is_closing:
                     await asyncio.Event().wait()
                 if useful or number == len(endpoints) - 1:
@@ -145,6 +146,14 @@ class Link:
             pause = self._backoff.pause(lost.reason, useful)
             log.debug("%s: next attempt in %.1f s", self.destination, pause)
             await asyncio.sleep(pause)
+
+    async def _guarded(self, endpoint: Endpoint) -> tuple[Lost, float]:
+        """Attempt to connect; no fault of ours ends the link."""
+        try:
+            return await self._attempt(endpoint)
+        except Exception as error:
+            log.exception("%s: the connection failed", self.destination)
+            return Lost(Reason.BROKEN, f"{type(error).__name__}: {error}"), 0.0
 
     async def _attempt(self, endpoint: Endpoint) -> tuple[Lost, float]:
         """Connect and serve to the end; return why it came, and for how long it was of use."""
@@ -193,8 +202,8 @@ class Link:
         if self._is_closing or isinstance(self._verdict, Resubscribe):
             return
         text = f"cannot stay joined to Zeek at {endpoint}: {lost}"
-        level = logging.DEBUG if text == self.last_error else logging.WARNING
-        self.last_error = text
+        level = logging.DEBUG if text == self.errors.get(endpoint) else logging.WARNING
+        self.errors[endpoint] = text
         log.log(level, "%s", text)
 
     # What the transport tells.
@@ -203,7 +212,7 @@ class Link:
         """Begin to talk."""
         self.peer = peer
         self.connects += 1
-        self.last_error = None
+        self.errors.clear()
         log.info("joined Zeek at %s (%s, %s)", self.destination, peer.flavour, peer.version)
         self._obey(self.session.connected(peer, self._loop.time()))
 

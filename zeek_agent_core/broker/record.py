@@ -3,8 +3,9 @@
 import logging
 import os
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Self
 
 from zeek_agent_core.errors import OutputError
 
@@ -20,7 +21,7 @@ class Record:
         """Write to *path*, opened with the context."""
         self.lost = 0
         self._path = path
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
         self._identity: tuple[int, int] | None = None
 
     def __enter__(self) -> Self:
@@ -40,7 +41,7 @@ class Record:
 
     def _open(self) -> None:
         number = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, OWNER_ONLY)
-        self._file = open(number, "w", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123, SIM115 - kept open
+        self._file = open(number, "wb", buffering=0)  # noqa: PTH123, SIM115 - kept open
         facts = os.fstat(number)
         self._identity = (facts.st_dev, facts.st_ino)
 
@@ -61,8 +62,8 @@ class Record:
                 self.__exit__()
                 self._open()
             assert self._file is not None  # noqa: S101 - `_open` has seen to it
-            self._file.writelines(f"{line}\n" for line in waiting)
-            self._file.flush()
+            text = "".join(f"{line}\n" for line in waiting)
+            self._file.write(text.encode(errors="backslashreplace"))
         except OSError as error:
             if not self.lost:
                 log.error("cannot write %s: %s", self._path, error.strerror)  # noqa: TRY400

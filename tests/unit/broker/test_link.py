@@ -72,7 +72,7 @@ class NoEvents:
 class Agent:
     """A link and a scheduler."""
 
-    def __init__(self, address, spread=0.0, backoff=None, **options):
+    def __init__(self, address, spread=0.0, backoff=None, permit=None, audit=None, **options):
         self.sql = Sql()
         self.tasks = set()
         self.scheduler = Scheduler(
@@ -91,6 +91,8 @@ class Agent:
             self.scheduler,
             self.connect,
             backoff=backoff or Backoff(mean=0.3),
+            permit=permit,
+            audit=audit,
         )
 
     def connect(self, endpoint, pace):
@@ -323,3 +325,42 @@ async def test_first_snapshots_are_spread_after_a_reconnect():
         await asyncio.sleep(0.2)
         assert not ours.scheduler.installed
         assert ours.session.held
+
+
+async def test_refused_by_policy():
+    """A query that the policy refuses never runs, and Zeek is told why."""
+
+    async def permit(query):
+        return "not today" if query.sql == "7" else None
+
+    async with Zeek() as zeek, agent(zeek.destination, permit=permit) as ours:
+        client = await greeted(zeek)
+        client.install("q1", "7")
+        error = await client.expect(ERROR)
+        assert "not today" in error.arguments[1]
+        assert ours.sql.runs == 0
+        client.install("q2", "1")
+        await client.results("rows", 1)
+
+
+async def test_audit_sees_everything():
+    """Queries that came and rows that went are shown to the audit."""
+    seen = []
+    async with Zeek() as zeek, agent(zeek.destination, audit=seen.extend):
+        client = await greeted(zeek)
+        client.install("q1", "2")
+        await client.results("rows", 2)
+    kinds = [type(order).__name__ for order in seen]
+    assert kinds.index("Install") < kinds.index("PublishRows")
+
+
+async def test_a_fault_of_ours_does_not_end_the_link(caplog):
+    """An error in our own code is logged, and the next attempt is made."""
+    async with Zeek() as zeek, agent(zeek.destination, backoff=Backoff(mean=0.01)) as ours:
+        client = await greeted(zeek)
+        lost, ours.session.lost = ours.session.lost, None
+        client.abort()
+        await asyncio.sleep(0.1)
+        ours.session.lost = lost
+        await greeted(zeek)
+    assert "NoneType" in caplog.text

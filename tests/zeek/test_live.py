@@ -1,0 +1,149 @@
+"""Tests with a real Zeek."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.unit.broker.certificates import Authority
+from tests.zeek.conftest import Agent, RealZeek, wait_for
+
+TABLES = ("Files", "Processes", "Sockets", "Users")
+SNAPSHOTS = "".join(
+    f"redef ZeekAgent_{table}::subscription = ZeekAgent::SnapshotPlusDifferences;\n"
+    f"redef ZeekAgent_{table}::query_interval = 1sec;\n"
+    for table in TABLES
+)
+
+
+@pytest.fixture
+def zeek(start, package, tmp_path):
+    """Return a Zeek with the stock package."""
+    (tmp_path / "zeek").mkdir()
+    return start(RealZeek, "zeek", package + SNAPSHOTS)
+
+
+def test_joins_and_fills_the_logs(zeek, start):
+    """The stock package logs the agent and the tables, first whole, then what changes."""
+    agent = start(Agent, "agent", zeek)
+    joined = wait_for(lambda: zeek.log("zeek-agent"), "no join", agent)
+    assert joined[0]["type_"] == "join"
+    for table in TABLES:
+        wait_for(lambda table=table: zeek.log(f"zeek-agent-{table.lower()}"), f"no {table}", agent)
+    names = {row["name"] for row in zeek.log("zeek-agent-users")}
+    assert "root" in names
+    child = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "30")
+    try:
+        wait_for(
+            lambda: any(
+                row["pid"] == str(child) and row["change"] == "new"
+                for row in zeek.log("zeek-agent-processes")
+            ),
+            "a new process was not told",
+        )
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    agent.stop()
+    wait_for(lambda: zeek.log("zeek-agent")[-1]["type_"] == "shutdown", "no goodbye")
+    assert "Traceback" not in agent.output
+    assert not [row for row in zeek.log("reporter") if row["level"] != "Reporter::INFO"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_zeek_comes_back(zeek, start, number):
+    """A Zeek that is killed, or ends, and starts again is joined again without further ado."""
+    agent = start(Agent, "agent", zeek)
+    wait_for(lambda: zeek.log("zeek-agent-users"), "no users", agent)
+    zeek.stop(number)
+    for path in zeek.home.glob("*.log"):
+        path.unlink()
+    zeek.start()
+    wait_for(lambda: zeek.log("zeek-agent-users"), "no users again", agent, seconds=45)
+    assert zeek.log("zeek-agent")[0]["type_"] == "join"
+    assert agent.process.poll() is None
+
+
+QUERIES = """
+module Test;
+export { type Columns: record { text: string; }; }
+global cancelled = F;
+event once(ctx: ZeekAgent::Context, columns: Columns) {
+    print fmt("once %s %s", columns$text, ctx$cookie); flush_all();
+}
+event often(ctx: ZeekAgent::Context, columns: Columns) {
+    print fmt("often %s", columns$text); flush_all();
+    if ( ! cancelled ) ZeekAgent::cancel(ctx$query_id);
+    cancelled = T;
+}
+event never(ctx: ZeekAgent::Context, columns: Columns) { print "never"; flush_all(); }
+event zeek_init() &priority=-20 {
+    ZeekAgent::query([$sql_stmt="SELECT 'a' || char(7, 252, 8364)", $event_=once, $cookie="cook"]);
+    ZeekAgent::query([$sql_stmt="SELECT 'b'", $event_=often, $schedule_=1sec]);
+    ZeekAgent::query([$sql_stmt="SELECT nonsense FROM nothing", $event_=never]);
+    ZeekAgent::query([$sql_stmt="SELECT 'c'", $event_=never,
+        $requires_tables=set("no_such_table")]);
+    ZeekAgent::query([$sql_stmt="SELECT 'd'", $event_=never,
+        $if_missing_tables=set("zeek_agent")]);
+}
+"""
+
+
+def test_queries_of_all_kinds(start, package, tmp_path):
+    """Single, repeated, cancelled, wrong and waiting queries do what a script expects."""
+    (tmp_path / "zeek").mkdir()
+    zeek = start(RealZeek, "zeek", package + QUERIES)
+    agent = start(Agent, "agent", zeek)
+    wait_for(lambda: "often b" in zeek.output, "no result", zeek, agent)
+    wait_for(
+        lambda: "nonsense" in zeek.output + str(zeek.log("reporter")),
+        "no error",
+        zeek,
+        agent,
+    )
+    time.sleep(2.5)
+    assert "once a\\x07\\xc3\\xbc\\xe2\\x82\\xac cook" in zeek.output
+    assert zeek.output.count("often b") <= 2
+    assert "never\n" not in zeek.output
+
+
+SECURE = """
+@if ( Version::number >= 80100 )
+@load frameworks/cluster/backend/broker
+@endif
+event zeek_init() {
+    Cluster::listen_websocket([$listen_addr=127.0.0.1, $listen_port=PORT/tcp, $tls_options=[
+        $cert_file="CERTIFICATE", $key_file="KEY", $enable_peer_verification=T,
+        $ca_file="AUTHORITY"]]);
+}
+event Cluster::websocket_client_added(info: Cluster::EndpointInfo, topics: string_vec) {
+    print "added"; flush_all();
+}
+"""
+
+
+@pytest.mark.parametrize("has_certificate", [True, False])
+def test_tls_with_certificates(start, tmp_path, has_certificate):
+    """Certificates are checked both ways by Zeek's own server and the agent."""
+    authority = Authority(tmp_path / "authority")
+    certificate, key = authority.sign("server")
+    own, own_key = authority.sign("client")
+    (tmp_path / "zeek").mkdir()
+    script = SECURE.replace("CERTIFICATE", certificate).replace("KEY", key)
+    zeek = RealZeek(tmp_path / "zeek", script.replace("AUTHORITY", authority.file))
+    if zeek.release < (8, 0):
+        pytest.skip("Zeek's own server cannot do TLS before 8.0")
+    zeek.start()
+    settings = f'tls = "verify"\nssl_cafile = "{authority.file}"\n'
+    if has_certificate:
+        settings += f'ssl_certificate = "{own}"\nssl_keyfile = "{own_key}"\n'
+    try:
+        agent = start(Agent, "agent", zeek, settings, destination=f"wss://localhost:{zeek.port}")
+        if has_certificate:
+            wait_for(lambda: "added" in zeek.output, "not joined", zeek, agent)
+            wait_for(lambda: "joined Zeek" in agent.output, "not joined", agent)
+        else:
+            wait_for(lambda: "certificate" in agent.output, "no hint", agent)
+    finally:
+        zeek.stop(signal.SIGKILL)
