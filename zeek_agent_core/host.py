@@ -32,6 +32,8 @@ class AgentFacts:
     """Rows of `zeek_agent_tables`."""
     queries: Callable[[], Iterable[Mapping[str, Any]]] = _none
     """Rows of `zeek_agent_queries`."""
+    connections: Callable[[], Iterable[Mapping[str, Any]]] = _none
+    """Rows of `zeek_agent_connections`."""
     declared: Callable[[], Iterable[Any]] = _none
     """The tables themselves."""
 

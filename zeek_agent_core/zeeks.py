@@ -46,6 +46,7 @@ async def joined(agent: Agent, broke: Callable[[], None] | None = None) -> Async
             audit=_audit(agent, held),
             broke=broke,
         )
+        facts.connections = lambda: [link.row() for link in zeeks.links]
         agent.spawn(zeeks.run(), "joining Zeek")
         try:
             yield

@@ -8,7 +8,7 @@ makes the scheduler wait, so queries slow down and memory does not grow.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from zeek_agent_core.broker.actions import (
     Action,
@@ -112,6 +112,30 @@ class Link:
         self._useful_since: float | None = None
         self._verdict: Disconnect | Resubscribe | None = None
         self._is_closing = False
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of `zeek_agent_connections`; safe in another thread."""
+        peer, transport = self.peer, self._transport
+        row: dict[str, Any] = {
+            "destination": str(self.destination),
+            "is_connected": peer is not None,
+            "connects": self.connects,
+            "last_error": next(iter(self.errors.copy().values()), None),
+        }
+        if peer is not None and transport is not None:
+            stats = transport.stats
+            row |= {
+                "server": str(peer.flavour),
+                "version": peer.version,
+                "endpoint": peer.endpoint,
+                "zeeks": len(self.session.instances),
+                "sent": stats.sent_events,
+                "sent_bytes": stats.sent_bytes,
+                "confirmed": stats.confirmed_events,
+                "received": stats.received_events,
+                "errors": stats.errors,
+            }
+        return row
 
     # The connection.
 
