@@ -40,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
     add("-D", "--autodoc", action="store_true", help="print the schemas of all tables as JSON")
     add("-L", "--log-level", metavar="LEVEL", help="least level that is logged (default: info)")
     add("-M", "--use-mock-data", action="store_true", help="make all tables return made-up rows")
+    add(
+        "-N",
+        "--terminate-on-disconnect",
+        action="store_true",
+        help="end when an established connection to Zeek goes down",
+    )
     add("-T", "--test", action="store_true", help="check every table on this host")
     add("-c", "--config", metavar="FILE", type=Path, help="configuration file")
     add("--check-config", action="store_true", help="check the configuration and its queries")
@@ -157,6 +163,7 @@ def _use(options: argparse.Namespace) -> int:
             is_local=options.local,
             is_interactive=options.interactive,
             is_mock=options.use_mock_data,
+            ends_on_disconnect=options.terminate_on_disconnect,
             reload=lambda: configured(options),
         )
     )

@@ -31,7 +31,13 @@ Reload = Callable[[], Config]
 
 
 async def run(
-    config: Config, *, is_local: bool, is_interactive: bool, is_mock: bool, reload: Reload
+    config: Config,
+    *,
+    is_local: bool,
+    is_interactive: bool,
+    is_mock: bool,
+    ends_on_disconnect: bool,
+    reload: Reload,
 ) -> int:
     """Run an agent until a signal or its console ends it; SIGHUP reads the configuration again."""
     status = 0
@@ -52,7 +58,7 @@ async def run(
                 await runner.update(configured_pack(config))
                 agent.spawn(runner.keep_rotating(), "rotation")
             agent.spawn(_keep_reloading(asked, reload, runner), "reload")
-            async with zeeks.joined(agent):
+            async with zeeks.joined(agent, ended.set if ends_on_disconnect else None):
                 if is_interactive:
                     backend = LocalBackend(agent, ended.set, ended)
                     state, keys = state_directory(config), config.console.keys

@@ -110,14 +110,14 @@ class RealZeek(Process):
 class Agent(Process):
     """An agent that joins a Zeek."""
 
-    def __init__(self, home, zeek, settings="", destination=None):
+    def __init__(self, home, zeek, settings="", destination=None, options=()):
         home.mkdir()
         tls = "" if zeek.is_own_server else 'tls = "anonymous"'
         (home / "agent.toml").write_text(
             f'state-dir = "{home}/state"\nrun-dir = "{home}/run"\n'
             f"[zeek]\nreconnect_interval = 1\nreconnect_spread = 1\n{settings or tls}\n"
         )
-        words = [sys.executable, "-m", "zeek_agent_core", "-c", "agent.toml", "-z"]
+        words = [sys.executable, "-m", "zeek_agent_core", *options, "-c", "agent.toml", "-z"]
         super().__init__(home, [*words, destination or f"127.0.0.1:{zeek.port}"])
 
 

@@ -65,6 +65,55 @@ def test_zeek_comes_back(zeek, start, number):
     assert agent.process.poll() is None
 
 
+MOCK_ROWS = {
+    "files": {
+        "path": "text_a_b", "type_": "text_a_c", "uid": "103", "gid": "104",
+        "mode": "text_a_f", "size": "107",
+    },
+    "processes": {
+        "name": "text_a_a", "pid": "101", "uid": "103", "gid": "104", "ppid": "102",
+        "priority": "text_a_h", "startup": "18.000000",
+    },
+    "sockets": {
+        "pid": "100", "process": "text_a_b", "family": "text_a_c", "protocol": "103",
+        "local_addr": "192.168.1.5", "local_port": "105", "remote_addr": "192.168.1.7",
+        "remote_port": "107", "state": "text_a_i",
+    },
+    "users": {
+        "name": "text_a_a", "full_name": "text_a_b", "is_admin": "F", "is_system": "F",
+        "uid": "text_a_e", "gid": "105", "home": "text_a_g", "shell": "text_a_h",
+        "email": "text_a_i",
+    },
+    "ssh-authorized-keys": {"path": "text_a_b", "number": "102", "content": "blob_a_d"},
+}  # fmt: skip
+
+
+def test_mock_tables(zeek, start):
+    """The first row of each log of the stock package is the one its own tests expect."""
+    zeek.stop()
+    keys = (
+        "redef ZeekAgent_SSH::subscription = ZeekAgent::SnapshotPlusDifferences;\n"
+        "redef ZeekAgent_SSH::query_interval = 1sec;\n"
+    )
+    script = zeek.home / "test.zeek"
+    script.write_text(script.read_text() + keys)
+    zeek.start()
+    agent = start(Agent, "agent", zeek, options=["-M"])
+    for log, expected in MOCK_ROWS.items():
+        rows = wait_for(lambda log=log: zeek.log(f"zeek-agent-{log}"), f"no {log}", zeek, agent)
+        assert expected.items() <= rows[0].items()
+        assert rows[0]["change"] == "-"
+
+
+def test_the_agent_ends_with_the_connection(zeek, start):
+    """With `-N` an agent ends, with status 0, when Zeek goes."""
+    agent = start(Agent, "agent", zeek, options=["-N"])
+    wait_for(lambda: zeek.log("zeek-agent"), "no join", agent)
+    zeek.stop(signal.SIGKILL)
+    wait_for(lambda: agent.process.poll() is not None, "it goes on", agent)
+    assert agent.process.returncode == 0
+
+
 QUERIES = """
 module Test;
 export { type Columns: record { text: string; }; }
