@@ -48,6 +48,8 @@ INTERPRETERS = interpreters()
 def python(request):
     """Return an interpreter with bindings, and its environment."""
     if request.param not in INTERPRETERS:
+        if request.param == "distribution" and sys.platform == "linux":
+            pytest.fail("no bindings of Broker: apt-get install python3-broker")
         pytest.skip(f"no Python with Broker's bindings from {request.param}")
     return INTERPRETERS[request.param]
 
