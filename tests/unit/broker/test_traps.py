@@ -258,11 +258,11 @@ async def test_ipv6():
 
 
 async def test_reconnects_leave_nothing_behind():
-    """A hundred connections, ended in all ways, leave no descriptor, task or memory behind."""
+    """A thousand connections, ended in all ways, leave no descriptor, task or memory behind."""
     chance, descriptors = random.Random(1), lambda: len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     async with Zeek() as zeek:
         before = None
-        for number in range(120):
+        for number in range(1000):
             async with joined(zeek) as (ours, _, client):
                 ours.publish("/t", "row", ((), (number,)))
                 match chance.randrange(4):
@@ -275,7 +275,7 @@ async def test_reconnects_leave_nothing_behind():
                     case _:
                         await client.results("row", 1)
             zeek.clients.clear()
-            if number == 20:
+            if number == 100:
                 gc.collect()
                 before = (descriptors(), len(asyncio.all_tasks()), memory())
         await asyncio.sleep(0.1)
