@@ -21,8 +21,8 @@ table       `Table`, pairs of key and value
 ==========  ==================================================================
 """
 
-import ipaddress
 from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 Value = Any
@@ -88,7 +88,11 @@ def address(text: str) -> Address | None:
     Some Zeeks end with an address they cannot parse. A zone, which Zeek has no
     place for, is left out.
     """
+    bare = text.partition("%")[0]
     try:
-        return Address(ipaddress.ip_address(text.partition("%")[0]))
-    except ValueError:
+        if ":" in bare:
+            return Address(inet_ntop(AF_INET6, inet_pton(AF_INET6, bare)))
+        inet_pton(AF_INET, bare)
+    except (OSError, ValueError):  # ValueError: a NUL, or text beyond ASCII
         return None
+    return Address(bare)
