@@ -214,6 +214,8 @@ class Link:
         was_connected, self.peer, self._transport = self.peer is not None, None, None
         if self._sender is not None:
             self._note_confirmed()
+            # Its task may have ended before the last rows came, or never have begun.
+            self._sender.close()
             self._sender = None
         self._sent.clear()
         if was_connected:

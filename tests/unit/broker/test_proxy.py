@@ -45,13 +45,17 @@ async def test_cut_at_each_byte_of_the_handshake(flavour, direction):
 
 
 async def keep_asking(zeek):
-    """Greet each client that says hello, and install the same query."""
-    while True:
-        client = await zeek.client(60)
+    """Greet each client that says hello, however late, and install the same query."""
+
+    async def ask(client):
         with suppress(AssertionError):
-            await client.expect(HELLO, 0.5)
+            await client.expect(HELLO, 30)
             client.hello()
             client.install("q1", "0", seconds=0.05, subscription="Differences")
+
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            tasks.create_task(ask(await zeek.client(60)))
 
 
 @BOTH
@@ -78,6 +82,7 @@ async def test_cut_within_frames(flavour):
                     events = [event for each in zeek.clients for event in each.events]
                     rows = {e.arguments[1][0] for e in events if e.name == "rows"}
         asking.cancel()
+        await asyncio.wait({asking})
 
 
 @BOTH
