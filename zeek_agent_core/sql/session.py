@@ -78,7 +78,6 @@ class Session:
         self.events = events
         self.busy = busy
         self.current: Run = Run("", limits, {})
-        self.job_began: float | None = None
         self._results: dict[Run, Any] = {}
         self._counts: dict[Run, tuple[int, int]] = {}
         self._offered: set[str] = set()
