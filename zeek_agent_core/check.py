@@ -29,7 +29,7 @@ async def configuration(config: Config) -> int:
             print(failure)
             status = 1
         available = set(agent.database.tables)
-        for name in sorted(set(config.tables) - available - kernel.SHARED_SETTINGS):
+        for name in sorted(set(config.tables) - kernel.sections(agent.catalog).keys()):
             print(f"[tables.{name}]: there is no such table here")
             status = 1
         for entry in entries:

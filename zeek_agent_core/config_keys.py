@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from zeek_agent_core.errors import ConfigError
@@ -92,7 +92,7 @@ SETTINGS = (
     Setting("local", "default_pack", "flag", "local.default_pack", "whether the default queries "
             "run besides the file's own"),
 )  # fmt: skip
-"""Every key; `[tables.<table>]` and `[[query]]` are free-form here and checked where used."""
+"""Every key; `[tables.<table>]` is as its table declares, `[[query]]` is checked where used."""
 
 ZERO_ALLOWED = frozenset(
     {
@@ -194,6 +194,23 @@ def _count(value: Any) -> int:
 def _mebibytes(value: Any) -> int:
     return int(min(_number(value, "MiB"), MOST) * MEBI)
 
+
+def check_table_settings(
+    section: str, given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> None:
+    """Raise `ConfigError` unless `[tables.<section>]` has keys and values like its *defaults*."""
+    for key, value in given.items():
+        where = f"[tables.{section}] {key}"
+        if key not in defaults:
+            hint = nearest(key, defaults) if defaults else "; the table has no settings"
+            raise ConfigError(f"unknown key {where}{hint}")
+        kind = _KINDS_OF.get(type(defaults[key]))
+        if kind is not None:
+            convert(Setting(f"tables.{section}", key, kind, "", ""), where, value)
+
+
+_KINDS_OF = {bool: "flag", int: "count", float: "seconds", str: "text", tuple: "texts"}
+"""What a setting of a table may be, by the type of its default."""
 
 _CONVERTERS = {
     "text": _text, "texts": _texts, "flag": _flag, "seconds": _seconds, "count": _count,
