@@ -224,6 +224,17 @@ def environment_name(setting: Setting) -> str:
     return "ZEEK_AGENT_" + name.replace("-", "_").upper()
 
 
+def unknown_variables(environment: Collection[str]) -> list[tuple[str, str]]:
+    """Return each variable that looks like ours and sets nothing, with a hint."""
+    known = {environment_name(setting) for setting in SETTINGS} | {"ZEEK_AGENT_CONFIG"}
+    found = []
+    for name in sorted(environment):
+        if name.startswith("ZEEK_AGENT_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            found.append((name, f"; did you mean {near[0]}?" if near else ""))
+    return found
+
+
 def parsed(setting: Setting, text: str) -> Any:
     """Return the *text* of an environment variable as the file would hold it."""
     if setting.kind == "texts":

@@ -193,3 +193,10 @@ def test_standard_output_on_a_full_disk(environment, arguments):
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "zeek-agent: cannot write to standard output: no space left on device\n"
+
+
+def test_a_variable_that_sets_nothing_is_told(agent):
+    """A slip in the environment is seen where the configuration is checked."""
+    done = agent("--check-config", ZEEK_AGENT_LOG_LEVLE="debug")
+    wanted = "environment: ZEEK_AGENT_LOG_LEVLE sets nothing; did you mean ZEEK_AGENT_LOG_LEVEL?"
+    assert wanted in done.stdout.splitlines()

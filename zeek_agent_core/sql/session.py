@@ -245,6 +245,8 @@ class Session:
         if not is_blank(run.sql[len(sql) :]):
             raise StatementError("one statement at a time: there is more after the first")
         columns = tuple(self._column(*described) for described in cursor.description_full)
+        if not columns:  # REINDEX, where there is nothing to do, is asked about nowhere
+            raise ForbiddenError("the statement returns nothing: queries can only read tables")
         return Statement(run.sql, columns, frozenset(run.tables))
 
     def _column(
