@@ -16,8 +16,11 @@ program. On macOS it is `zeek-agent.cfg` in `ZeekAgent` below Application
 Support, on Windows in `ZeekAgent` below `%PROGRAMDATA%`. No file is fine: every
 key has a default.
 
-The command line wins over the file; lists are appended. Unknown keys and
-sections are errors, with the nearest name. `zeek-agent --check-config` tells
+Every key but those of `[tables]` and `[[query]]` can be set in the environment
+too: `[log] level` as `ZEEK_AGENT_LOG_LEVEL`, `state-dir` as
+`ZEEK_AGENT_STATE_DIR`, lists separated by commas. The environment wins over the
+file, and the command line over both; `-z` adds to the destinations. Unknown keys
+and sections are errors, with the nearest name. `zeek-agent --check-config` tells
 whether a file can be used, and compiles its queries; SIGHUP makes a running
 agent read it again.
 """
@@ -42,7 +45,7 @@ A query of `--local`; the block may be repeated.
 |---|---|---|
 | `name` | required | id of the query |
 | `sql` | required | the statement |
-| `interval` | 30 | seconds between runs |
+| `interval` | 30 | seconds between runs; 0 runs it once |
 | `subscription` | `"snapshots"` | or `"differences"`, `"snapshot_plus_differences"`, `"events"` |
 | `requires_tables` | `[]` | it waits until all of these exist |
 | `if_missing_tables` | `[]` | it waits while one of these exists |

@@ -1,5 +1,6 @@
 """What `--check-config` and `-T` do: say whether the agent is fit to run here."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from zeek_agent_core import kernel
 from zeek_agent_core.broker import joining
 from zeek_agent_core.broker.policy import Policy
 from zeek_agent_core.config import Config
+from zeek_agent_core.config_keys import unknown_variables
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.local.pack import configured_pack
 from zeek_agent_core.sql.database import Database
@@ -21,6 +23,8 @@ async def configuration(config: Config) -> int:
     status = 0
     if config.log.path and not Path(config.log.path).parent.is_dir():
         print(f"[log] path: directory {Path(config.log.path).parent} does not exist; it is made")
+    for name, hint in unknown_variables(os.environ):
+        print(f"environment: {name} sets nothing{hint}")
     entries = configured_pack(config)
     for destination in joining.check(config.zeek):
         print(f"[zeek] destination: {destination}")
@@ -29,7 +33,7 @@ async def configuration(config: Config) -> int:
             print(failure)
             status = 1
         available = set(agent.database.tables)
-        for name in sorted(set(config.tables) - available - kernel.SHARED_SETTINGS):
+        for name in sorted(set(config.tables) - kernel.sections(agent.catalog).keys()):
             print(f"[tables.{name}]: there is no such table here")
             status = 1
         for entry in entries:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import gc
 import io
 import os
@@ -18,6 +19,8 @@ from zeek_agent_core.errors import AgentError, ConfigError
 
 MODES = ("auto", "table", "line", "csv", "json", "jsonl", "markdown")
 OK, FAILED = 0, 1
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a write fails with where the disk, and not the agent, is to blame."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,70 +40,36 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = Parser(prog="zeek-agent", description="Offer this host to Zeek, and to SQL.")
     add = made.add_argument
+    # fmt: off
     add("-D", "--autodoc", action="store_true", help="print the schemas of all tables as JSON")
     add("-L", "--log-level", metavar="LEVEL", help="least level that is logged (default: info)")
     add("-M", "--use-mock-data", action="store_true", help="make all tables return made-up rows")
-    add(
-        "-N",
-        "--terminate-on-disconnect",
-        action="store_true",
-        help="end when an established connection to Zeek goes down",
-    )
+    add("-N", "--terminate-on-disconnect", action="store_true",
+        help="end when an established connection to Zeek goes down")
     add("-T", "--test", action="store_true", help="check every table on this host")
     add("-c", "--config", metavar="FILE", type=Path, help="configuration file")
     add("--check-config", action="store_true", help="check the configuration and its queries")
-    add(
-        "--check-policy",
-        metavar="SQL",
-        action="append",
-        default=[],
-        help="tell whether the policy lets Zeek ask this; may be repeated",
-    )
-    add(
-        "-e",
-        "--execute",
-        metavar="SQL",
-        action="append",
-        default=[],
-        help="run a statement and print its result; may be repeated; - reads standard input",
-    )
+    add("--check-policy", metavar="SQL", action="append", default=[],
+        help="tell whether the policy lets Zeek ask this; may be repeated")
+    add("-e", "--execute", metavar="SQL", action="append", default=[],
+        help="run a statement and print its result; may be repeated; - reads standard input")
     add("--mode", choices=MODES, default="table", help="form of results of -e (default: table)")
     add("--local", action="store_true", help="run queries without a Zeek and write the results")
-    add(
-        "--output",
-        choices=settings.OUTPUTS,
-        help="form of --local (default: pretty on a terminal, else json)",
-    )
-    add(
-        "-i",
-        "--interactive",
-        action="store_true",
-        help="start the agent with a console; leaving it ends the agent",
-    )
+    add("--output", choices=settings.OUTPUTS,
+        help="form of --local (default: pretty on a terminal, else json)")
+    add("-i", "--interactive", action="store_true",
+        help="start the agent with a console; leaving it ends the agent")
     add("--log-dir", metavar="DIR", help="directory for --local to write its logs to")
-    add(
-        "--interval",
-        metavar="SECONDS",
-        type=float,
-        help="interval of --local's own queries (default: 30)",
-    )
-    add(
-        "-r",
-        "--remote",
-        action="store_true",
-        help="console of the agent that runs already; with -e, ask that one",
-    )
+    add("--interval", metavar="SECONDS", type=float,
+        help="interval of --local's own queries (default: 30)")
+    add("-r", "--remote", action="store_true",
+        help="console of the agent that runs already; with -e, ask that one")
     add("-s", "--socket", metavar="FILE", type=Path, help="socket that consoles connect to")
     add("-v", "--version", action="store_true", help="print the version")
-    add(
-        "-z",
-        "--zeek",
-        metavar="HOST[:PORT]",
-        action="append",
-        default=[],
-        help="Zeek to join; may be repeated",
-    )
+    add("-z", "--zeek", metavar="HOST[:PORT]", action="append", default=[],
+        help="Zeek to join; may be repeated")
     add("words", nargs="*", help=argparse.SUPPRESS)
+    # fmt: on
     return made
 
 
@@ -122,9 +91,20 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return OK
     except BrokenPipeError:
-        # Whoever read our output has gone; keep Python from failing again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return OK
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _give_up_output()
+        reason = os.strerror(error.errno or 0).lower()
+        print(f"zeek-agent: cannot write to standard output: {reason}", file=sys.stderr)
+        return FAILED
+
+
+def _give_up_output() -> None:
+    """Drop what cannot be written, which Python would try again at its exit, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from zeek_agent_core.errors import ConfigError
@@ -92,7 +92,7 @@ SETTINGS = (
     Setting("local", "default_pack", "flag", "local.default_pack", "whether the default queries "
             "run besides the file's own"),
 )  # fmt: skip
-"""Every key; `[tables.<table>]` and `[[query]]` are free-form here and checked where used."""
+"""Every key; `[tables.<table>]` is as its table declares, `[[query]]` is checked where used."""
 
 ZERO_ALLOWED = frozenset(
     {
@@ -195,6 +195,23 @@ def _mebibytes(value: Any) -> int:
     return int(min(_number(value, "MiB"), MOST) * MEBI)
 
 
+def check_table_settings(
+    section: str, given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> None:
+    """Raise `ConfigError` unless `[tables.<section>]` has keys and values like its *defaults*."""
+    for key, value in given.items():
+        where = f"[tables.{section}] {key}"
+        if key not in defaults:
+            hint = nearest(key, defaults) if defaults else "; the table has no settings"
+            raise ConfigError(f"unknown key {where}{hint}")
+        kind = _KINDS_OF.get(type(defaults[key]))
+        if kind is not None:
+            convert(Setting(f"tables.{section}", key, kind, "", ""), where, value)
+
+
+_KINDS_OF = {bool: "flag", int: "count", float: "seconds", str: "text", tuple: "texts"}
+"""What a setting of a table may be, by the type of its default."""
+
 _CONVERTERS = {
     "text": _text, "texts": _texts, "flag": _flag, "seconds": _seconds, "count": _count,
     "mebibytes": _mebibytes,
@@ -205,6 +222,17 @@ def environment_name(setting: Setting) -> str:
     """Return the environment variable that sets the same, as `ZEEK_AGENT_LOG_LEVEL`."""
     name = f"{setting.section}_{setting.key}" if setting.section else setting.key
     return "ZEEK_AGENT_" + name.replace("-", "_").upper()
+
+
+def unknown_variables(environment: Collection[str]) -> list[tuple[str, str]]:
+    """Return each variable that looks like ours and sets nothing, with a hint."""
+    known = {environment_name(setting) for setting in SETTINGS} | {"ZEEK_AGENT_CONFIG"}
+    found = []
+    for name in sorted(environment):
+        if name.startswith("ZEEK_AGENT_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+            found.append((name, f"; did you mean {near[0]}?" if near else ""))
+    return found
 
 
 def parsed(setting: Setting, text: str) -> Any:

@@ -13,6 +13,7 @@ from zeek_agent_core import config as settings
 from zeek_agent_core import identity, plugins
 from zeek_agent_core.broker.policy import Policy
 from zeek_agent_core.config import Config
+from zeek_agent_core.config_keys import check_table_settings
 from zeek_agent_core.events import Events, Spawn
 from zeek_agent_core.host import AgentFacts, Host
 from zeek_agent_core.plugins import Catalog
@@ -24,9 +25,6 @@ from zeek_agent_core.table import Evented, Table
 from zeek_agent_core.values import Row
 
 log = logging.getLogger(__name__)
-
-SHARED_SETTINGS = frozenset({"files"})
-"""Sections of `[tables]` that several tables read."""
 
 
 @dataclass(slots=True)
@@ -83,6 +81,7 @@ async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Age
     """Open an agent; all its parts close, in reverse order, when the context ends."""
     host = Host(settings=config.tables, agent=facts(config))
     catalog = plugins.find(host, config.blocked)
+    check_settings(config, catalog)
     tables = offered(catalog, is_mock=is_mock)
     evented = [table for table in tables if isinstance(table, Evented)]
     async with AsyncExitStack() as parts:
@@ -115,6 +114,22 @@ def facts(config: Config) -> AgentFacts:
     """Return who the agent is, with an id from the configuration or the state directory."""
     agent_id = config.agent_id or identity.agent_id(settings.state_directory(config))
     return AgentFacts(id=agent_id, instance=identity.new_instance_id(), started=time.time())
+
+
+def sections(catalog: Catalog) -> dict[str, dict[str, Any]]:
+    """Return the sections of `[tables]` that the tables of *catalog* read, with all defaults."""
+    known: dict[str, dict[str, Any]] = {}
+    for entry in catalog.tables.values():
+        known.setdefault(entry.table.section(), {}).update(entry.table.settings)
+    return known
+
+
+def check_settings(config: Config, catalog: Catalog) -> None:
+    """Raise `ConfigError` for a setting that no table knows; other hosts' tables may be named."""
+    known = sections(catalog)
+    for section, given in config.tables.items():
+        if section in known:
+            check_table_settings(section, given, known[section])
 
 
 def offered(catalog: Catalog, *, is_mock: bool = False) -> list[Table]:

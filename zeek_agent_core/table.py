@@ -120,6 +120,10 @@ class Table:
     """Columns that change by themselves from one read to the next."""
     examples: ClassVar[tuple[str, ...]] = ()
     """Statements for the table's page; each of them is run by the conformance kit."""
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Keys of `[tables.<name>]` with their defaults; what is given has the type of its default."""
+    settings_section: ClassVar[str | None] = None
+    """The section's name where several tables share one."""
 
     def __init__(self, host: Host) -> None:
         """Bind the table to *host*; no I/O here."""
@@ -131,6 +135,15 @@ class Table:
     def source(self) -> str | None:
         """What serves the rows right now, where a table has a choice."""
         return None
+
+    @classmethod
+    def section(cls) -> str:
+        """Return the name of the table's section below `[tables]`."""
+        return cls.settings_section or cls.name
+
+    def setting(self, key: str) -> Any:
+        """Return the value of *key*, one of `settings`, as configured or by default."""
+        return self.host.settings.get(self.section(), {}).get(key, self.settings[key])
 
     def warn(self, message: str) -> None:
         """Count something that could not be read; the rest of the rows still counts."""

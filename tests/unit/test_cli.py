@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -179,3 +180,23 @@ def test_two_at_once(environment, tmp_path):
     printed = {process.communicate(timeout=LIMIT)[0] for process in started}
     assert [process.returncode for process in started] == [0, 0]
     assert printed == {"id\n" + (tmp_path / "state" / "uuid").read_text()}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("-e", "SELECT 1"), ("-D",), ("--check-config",)])
+def test_standard_output_on_a_full_disk(environment, arguments):
+    """Results that cannot be written are an error with its reason, not a trace."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "zeek_agent_core", *arguments], check=False, text=True,
+            stdout=full, stderr=subprocess.PIPE, env=environment, timeout=LIMIT,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "zeek-agent: cannot write to standard output: no space left on device\n"
+
+
+def test_a_variable_that_sets_nothing_is_told(agent):
+    """A slip in the environment is seen where the configuration is checked."""
+    done = agent("--check-config", ZEEK_AGENT_LOG_LEVLE="debug")
+    wanted = "environment: ZEEK_AGENT_LOG_LEVLE sets nothing; did you mean ZEEK_AGENT_LOG_LEVEL?"
+    assert wanted in done.stdout.splitlines()

@@ -6,7 +6,7 @@ import pytest
 
 from zeek_agent_core import cli
 from zeek_agent_core.config import Config, from_mapping, load, standard_files, state_directory
-from zeek_agent_core.config_keys import LEVELS, MEBI, SETTINGS, environment_name
+from zeek_agent_core.config_keys import LEVELS, MEBI, SETTINGS, environment_name, unknown_variables
 from zeek_agent_core.errors import ConfigError
 
 EVERYTHING = """
@@ -282,3 +282,12 @@ def test_state_directory(environment, is_root, expected):
 def test_state_directory_can_be_set():
     """The configuration wins over all standard places."""
     assert state_directory(Config(state_dir=Path("/s")), {}, is_root=True) == Path("/s")
+
+
+def test_variables_that_set_nothing_are_found():
+    """A slip in the name of a variable comes with the name that was meant."""
+    given = ["HOME", "ZEEK_AGENT_CONFIG", "ZEEK_AGENT_LIMITS_ROWZ", "ZEEK_AGENT_LOG_LEVEL"]
+    assert unknown_variables(given) == [
+        ("ZEEK_AGENT_LIMITS_ROWZ", "; did you mean ZEEK_AGENT_LIMITS_ROWS?")
+    ]
+    assert unknown_variables(["ZEEK_AGENT_COLOUR"]) == [("ZEEK_AGENT_COLOUR", "")]

@@ -1,12 +1,14 @@
 """Tests of the agent put together: parts open, work on each other, close."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from zeek_agent_core import kernel
 from zeek_agent_core.config import Config
+from zeek_agent_core.errors import ConfigError
 from zeek_agent_core.query import Query, Subscription
 
 
@@ -89,3 +91,27 @@ async def test_a_task_fails_alone(config, caplog):
         await asyncio.wait([agent.spawn(fail(), "unlucky")])
         assert (await agent.database.execute("SELECT 1")).rows == [(1,)]
     assert "task unlucky failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("section", "given", "message"),
+    [
+        ("files", {"max_match": 3}, r"unknown key \[tables.files\] max_match; did.*'max_matches'"),
+        ("files", {"max_matches": "x"}, r"'\[tables.files\] max_matches': write a whole number"),
+        ("files", {"max_hash_bytes": 0}, r"max_hash_bytes': it must be greater than 0"),
+        ("users", {"most": 3}, r"unknown key \[tables.users\] most; the table has no settings"),
+    ],
+)
+async def test_a_slip_in_the_settings_of_tables(config, section, given, message):
+    """A key that no table reads, or a value it cannot use, is told before anything runs."""
+    with pytest.raises(ConfigError, match=message):
+        async with kernel.running(replace(config, tables={section: given})):
+            pass
+
+
+async def test_settings_of_tables_that_are_elsewhere(config):
+    """One file may serve many hosts: settings of a table that is not here are let be."""
+    elsewhere = {"nowhere": {"x": 1}, "files": {"max_matches": 3}}
+    async with kernel.running(replace(config, tables=elsewhere)) as agent:
+        assert agent.database.tables["files_list"].setting("max_matches") == 3
+        assert agent.database.tables["files_list"].setting("max_line_bytes") == 1 << 20

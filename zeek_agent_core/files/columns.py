@@ -9,7 +9,7 @@ from typing import Any
 from zeek_agent_core.api import PAUSE, ParameterError, Row, Type, Where, text
 from zeek_agent_core.errors import StatementError
 from zeek_agent_core.files.convert import converter
-from zeek_agent_core.files.globs import Match, expand
+from zeek_agent_core.files.globs import SECTION, SETTINGS, Match, expand
 from zeek_agent_core.files.lines import last_number
 from zeek_agent_core.files.reading import line_blocks
 from zeek_agent_core.regexps import compiled, search
@@ -89,6 +89,9 @@ def extract(line: bytes, fields: list[bytes], specs: tuple[Spec, ...]) -> list[t
 
 
 class FilesColumns(files_columns.FilesColumns):  # noqa: D101 - described by its declaration
+    settings_section = SECTION
+    settings = SETTINGS
+
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per line that is not ignored, without loading the file."""
         specs = parse_columns(where.parameters["_columns"])

@@ -4,12 +4,17 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from zeek_agent_core.api import Prefix, Table, TableError, Where, storable
 from zeek_agent_core.files.patterns import Matcher, Part, Pattern, parse_pattern
 
-MAX_MATCHES = 100_000
+SECTION = "files"
+SETTINGS = MappingProxyType(
+    {"max_matches": 100_000, "max_line_bytes": 1 << 20, "max_hash_bytes": 1 << 30}
+)
+"""Settings of all `files_*` tables, with their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,6 @@ class Match:
     r"""As users see it; bytes that are not UTF-8 are `\xNN`."""
     real: str
     """What opens it: the host's root is in front, undecodable bytes are surrogates."""
-
-
-def setting(table: Table, key: str, default: int) -> int:
-    """Return a limit from `[tables.files]` of the configuration."""
-    return int(table.host.settings.get("files", {}).get(key, default))
 
 
 def expand(table: Table, where: Where) -> Iterator[Match | None]:
@@ -41,7 +41,7 @@ def expand(table: Table, where: Where) -> Iterator[Match | None]:
         paths = sorted(path for path in wanted if isinstance(path, str))
         narrowed = [pattern.narrowed(path) for path in paths]
         patterns = [known for known in narrowed if known is not None]
-    limit = setting(table, "max_matches", MAX_MATCHES)
+    limit = table.setting("max_matches")
     search = Search(table, where.prefix("path"), limit)
     for each in patterns:
         yield from search.find(each)

@@ -5,16 +5,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from zeek_agent_core.api import PAUSE, Row, Where
-from zeek_agent_core.files.globs import Match, expand, setting
+from zeek_agent_core.files.globs import SECTION, SETTINGS, Match, expand
 from zeek_agent_core.files.reading import RegularFile, open_regular
 from zeek_agent_core.schema import files_hash
 
 ALGORITHMS = ("md5", "sha1", "sha256")
 CHUNK = 1 << 20  # hashlib lets other threads run while it works on more than 2 KiB
-MAX_HASH_BYTES = 1 << 30
 
 
 class FilesHash(files_hash.FilesHash):  # noqa: D101 - described by its declaration
+    settings_section = SECTION
+    settings = SETTINGS
+
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per regular file, with the wanted hashes."""
         wanted = [name for name in ALGORITHMS if where.wants(name)]
@@ -39,7 +41,7 @@ class FilesHash(files_hash.FilesHash):  # noqa: D101 - described by its declarat
         self, match: Match, opened: RegularFile, wanted: list[str]
     ) -> Iterator[dict[str, str]]:
         """Yield nothing while at work, and the digests in the end."""
-        limit = setting(self, "max_hash_bytes", MAX_HASH_BYTES)
+        limit = self.setting("max_hash_bytes")
         if not wanted:
             return
         if opened.size > limit:

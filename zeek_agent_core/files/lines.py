@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from zeek_agent_core.api import PAUSE, Row, Where
-from zeek_agent_core.files.globs import Match, expand
+from zeek_agent_core.files.globs import SECTION, SETTINGS, Match, expand
 from zeek_agent_core.files.reading import line_blocks
 from zeek_agent_core.schema import files_lines
 
@@ -19,6 +19,9 @@ def last_number(where: Where) -> float:
 
 
 class FilesLines(files_lines.FilesLines):  # noqa: D101 - described by its declaration
+    settings_section = SECTION
+    settings = SETTINGS
+
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per line, without loading the file."""
         last = last_number(where)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zeek_agent_core.api import PAUSE, Row, Where, storable
-from zeek_agent_core.files.globs import Match, expand, reason
+from zeek_agent_core.files.globs import SECTION, SETTINGS, Match, expand, reason
 from zeek_agent_core.schema import files_list
 
 KINDS = {
@@ -20,6 +20,9 @@ KINDS = {
 
 
 class FilesList(files_list.FilesList):  # noqa: D101 - described by its declaration
+    settings_section = SECTION
+    settings = SETTINGS
+
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per path; look at the file only if more than the path is wanted."""
         wants_status = where.wants("type", "uid", "gid", "mode", "mtime", "size")

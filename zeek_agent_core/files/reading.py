@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from zeek_agent_core.api import Table
-from zeek_agent_core.files.globs import Match, reason, setting
+from zeek_agent_core.files.globs import Match, reason
 
 CHUNK = 256 << 10
 PSEUDO_BYTES = 64 << 20
 """What is read at most of a file beyond its size: kernel files state none, logs grow."""
-MAX_LINE_BYTES = 1 << 20
 
 CONSUMED = ("/kmsg", "/trace_pipe")
 """Endings of kernel files that hand out each line once: reading takes it from its reader."""
@@ -125,7 +124,7 @@ class Lines:
 
 def line_blocks(table: Table, match: Match) -> Iterator[list[bytes]]:
     """Yield the lines of a file, some at a time; none if it cannot be read."""
-    lines = Lines(setting(table, "max_line_bytes", MAX_LINE_BYTES))
+    lines = Lines(table.setting("max_line_bytes"))
     with open_regular(table, match) as opened:
         if opened is not None:
             yield from lines.blocks(opened.chunks())

@@ -78,7 +78,6 @@ class Session:
         self.events = events
         self.busy = busy
         self.current: Run = Run("", limits, {})
-        self.job_began: float | None = None
         self._results: dict[Run, Any] = {}
         self._counts: dict[Run, tuple[int, int]] = {}
         self._offered: set[str] = set()
@@ -246,6 +245,8 @@ class Session:
         if not is_blank(run.sql[len(sql) :]):
             raise StatementError("one statement at a time: there is more after the first")
         columns = tuple(self._column(*described) for described in cursor.description_full)
+        if not columns:  # REINDEX, where there is nothing to do, is asked about nowhere
+            raise ForbiddenError("the statement returns nothing: queries can only read tables")
         return Statement(run.sql, columns, frozenset(run.tables))
 
     def _column(

@@ -92,8 +92,10 @@ class Authorizer:
             return self._recursive()
         name = apsw.mapping_authorizer_function.get(action, str(action))
         words = str(name).removeprefix("SQLITE_").replace("_", " ")
-        detail = f" {first}" if first else ""
-        return self._refuse(f"{words}{detail} is not allowed: queries can only read tables")
+        what = f"{words} {first}" if first else words
+        if (first or "").startswith("sqlite_"):  # what CREATE, DROP, ANALYZE write first
+            what = "changing the database"
+        return self._refuse(f"{what} is not allowed: queries can only read tables")
 
     def _read(self, table: str) -> int:
         name = table.lower()
@@ -147,7 +149,9 @@ def explain(error: Exception, sql: str, tables: Iterable[Table]) -> QueryError:
     if isinstance(error, apsw.TooBigError):
         return LimitError("a value or the statement itself is larger than allowed")
     if isinstance(error, UnicodeError):
-        return StatementError(f"text that is not valid Unicode: {error}")
+        message = f"text that is not valid Unicode: {error}"
+    elif isinstance(error, apsw.BindingsError):
+        message = "the statement has a placeholder, such as ? or :name; write a value"
     return StatementError(f"{message}{_hint(message, tables)} in: {_shortened(sql)}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from zeek_agent_core.api import Host, Row, TableError, Where, hookimpl
@@ -12,9 +13,6 @@ RUNTIME = "/run/systemd/system"  # exists where systemd is the manager, see sd_b
 SOCKET = "/run/dbus/system_bus_socket"
 DESTINATION = "org.freedesktop.systemd1"
 OBJECT = "/org/freedesktop/systemd1"
-SECONDS = 5.0
-"""Time that systemd has for all answers, unless `[tables.services]` sets `timeout`."""
-
 SERVICE = "org.freedesktop.systemd1.Service"
 MANAGER = "org.freedesktop.systemd1.Manager"
 LIST_UNITS = Call(OBJECT, MANAGER, "ListUnitsByPatterns", "asas", ([], ["*.service"]))
@@ -33,9 +31,11 @@ IDLE = {"inactive", "failed"}
 
 
 class Services(services.Services):  # noqa: D101 - described by its declaration
+    settings = MappingProxyType({"timeout": 5.0})
+
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per service; main processes are asked for where they are wanted."""
-        seconds = float(self.host.settings.get("services", {}).get("timeout", SECONDS))
+        seconds = float(self.setting("timeout"))
         path = str(self.host.path(SOCKET))
         try:
             with Bus(path, DESTINATION, seconds) as bus:
