@@ -56,6 +56,22 @@ async def test_piped(talk, monkeypatch, text, output, errors, status):  # noqa: 
     assert bool(run.errors.getvalue()) == bool(errors)
 
 
+@pytest.mark.parametrize("mode", ["auto", "table", "line", "csv", "json", "jsonl", "markdown"])
+@pytest.mark.parametrize("is_paged", [True, False])
+async def test_data_cannot_command_the_terminal(talk, mode, is_paged):
+    """No mode writes escapes of data to a terminal, neither rows, names nor errors."""
+    text = "a\x1b]0;owned\x07\x9b2J\x7f\u202eb"
+    async with talk(mode) as run:
+        run.console.screen.is_terminal = run.console.screen.is_capable = True
+        run.console.settings.is_paged = is_paged
+        shown = await run(f"SELECT '{text}' AS \"{text}\"")
+        shown += await run(f'.chart line SELECT 1 AS "{text}", 2 AS "{text}"')
+        run.console.screen.complain(text)
+    shown += run.errors.getvalue()
+    assert "owned" in shown
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
 async def test_agent_ends(talk, monkeypatch):
     """When the agent ends, the console ends at once, with a message and status 1."""
     read, written = os.pipe()
