@@ -174,6 +174,14 @@ async def test_failure_ends_a_file(talk, tmp_path):
         assert await run("SELECT 3 AS a") == '{"a": 3}\n'
 
 
+async def test_leaving_ends_a_file(talk, tmp_path):
+    """After `.quit` the rest of a file does not run."""
+    path = tmp_path / "file"
+    path.write_text("SELECT 1 AS a;\n.quit\nSELECT 2 AS a;")
+    async with talk("jsonl") as run:
+        assert await run(f".read {path}") == '{"a": 1}\n'
+
+
 async def test_leaving(talk):
     """`.quit` and `.exit` leave the console, `.terminate` ends the agent too."""
     for text, ended in [(".quit", []), (".exit", []), (".terminate", [True])]:

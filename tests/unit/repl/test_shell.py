@@ -13,7 +13,7 @@ from zeek_agent_core.repl import shell
 from zeek_agent_core.repl.highlight import coloured
 from zeek_agent_core.repl.schema import KnownTable, Schema
 from zeek_agent_core.repl.screen import Screen
-from zeek_agent_core.repl.script import Splitter, is_blank
+from zeek_agent_core.repl.script import Splitter, is_blank, together
 
 SCHEMA = Schema({"users": KnownTable("users")})
 
@@ -112,3 +112,20 @@ def test_splitter_loses_nothing(lines):
     found = [text for line in given_lines for text in splitter.feed(line)] + splitter.end()
     assert all(not is_blank(text) for text in found)
     assert sum(text.count("a") for text in found) <= "".join(lines).count("a")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("SELECT 1", ["SELECT 1"]),
+        ("SELECT 1; SELECT ';'", ["SELECT 1;", "SELECT ';'"]),
+        ("SELECT 1;\n.mode csv\nSELECT\n2", ["SELECT 1;", ".mode csv", "SELECT\n2"]),
+        (".diffs SELECT 1,\n2", [".diffs SELECT 1,\n2"]),
+        ("SELECT '\n.5'", ["SELECT '\n.5'"]),
+        (" ; -- nothing", []),
+        ("", []),
+    ],
+)
+def test_typed_together(text, found):
+    """What is typed at once may be several statements, or one command; nothing is nothing."""
+    assert together(text) == found
