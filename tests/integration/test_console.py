@@ -180,6 +180,7 @@ def test_history_across_runs(open_console, tmp_path):
         terminal.press("Up", "Up")
         terminal.wait("> SELECT 'second'")
         terminal.press("C-c")
+        terminal.wait("> SELECT 'second' AS x;\n>")  # before that Ctrl-R is the terminal's own
         terminal.press("C-r")
         terminal.type("fir")
         terminal.wait("SELECT 'first'")

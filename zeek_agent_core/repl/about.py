@@ -4,9 +4,9 @@ from zeek_agent_core.errors import StatementError
 from zeek_agent_core.query import ResultRow
 from zeek_agent_core.repl import chart, plan
 from zeek_agent_core.repl.commands import command, nearest, texts
-from zeek_agent_core.repl.complete import named_tables
 from zeek_agent_core.repl.console import Console
 from zeek_agent_core.repl.schema import TABLES, KnownColumn, rows
+from zeek_agent_core.repl.sources import named_tables
 
 PLUGINS = (
     "SELECT plugin, provider, version, group_concat(name, ', ') AS tables "

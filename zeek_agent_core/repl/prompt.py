@@ -83,14 +83,14 @@ class Prompt:
 
     async def read(self) -> list[str]:
         """Return what was typed; Ctrl-C drops it, Ctrl-D leaves."""
-        from zeek_agent_core.repl.script import together  # noqa: PLC0415 - after the prompt
-
         is_vi = self._console.settings.keys == "vi"
         self._session.editing_mode = EditingMode.VI if is_vi else EditingMode.EMACS
         try:
             text = await self._session.prompt_async(handle_sigint=False)
         except KeyboardInterrupt:
             return []
+        from zeek_agent_core.repl.script import together  # noqa: PLC0415 - after the prompt
+
         return together(text)
 
     def _typed(self) -> list[str]:
