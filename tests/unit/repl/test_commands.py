@@ -3,13 +3,15 @@
 import json
 import os
 import stat
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zeek_agent_core.errors import AgentError, OutputError, StatementError
+from zeek_agent_core.query import Subscription
 from zeek_agent_core.repl.commands import chosen, declared, find
 
 COMMANDS = declared()
@@ -67,6 +69,26 @@ async def test_status_and_plugins(talk):
         assert "The agent" in shown
         assert "Active queries: none" in shown
         assert "core_zeek_agent_tables" in await run(".plugins")
+
+
+async def test_status_is_one_page(talk, tmp_path):
+    """The parts of the state are one page in a pager; what is too wide for it is cut."""
+    page = tmp_path / "page"
+    async with talk("auto") as run, AsyncExitStack() as stack:
+        console = run.console
+        console.screen.is_terminal = console.screen.is_capable = console.settings.is_paged = True
+        console.screen.environment = {"PAGER": f"tee {page}"}  # keeps the last page it is given
+        sql = f"SELECT 1 -- {'x' * 90}"
+        for _ in range(20):
+            await stack.enter_async_context(
+                console.backend.subscribe(sql, Subscription.SNAPSHOTS, timedelta(minutes=1))
+            )
+        await run(".status")
+    lines = page.read_text().splitlines()
+    assert lines[0] == "The agent"
+    queries = lines[lines.index("Active queries: 20") + 1 :][:22]
+    assert all(len(line) <= 80 for line in queries)
+    assert all("SELECT 1" in line and line.endswith("…") for line in queries[2:])
 
 
 async def test_chart(talk):
