@@ -43,14 +43,14 @@ async def _schema(console: Console, argument: str) -> None:
         hint = nearest(argument.lower(), tables, most=3)
         raise StatementError(f"no such table: {argument}{hint}")
     described = [(c.name, c.type, c.description) for c in table.visible]
-    await console.show_list(texts("Column", "Type", "Description"), described)
+    lines = list(console.listed(texts("Column", "Type", "Description"), described))
     if table.parameters:
-        if console.is_interactive:
-            await console.show_lines([""])
-        await console.show_list(
+        lines += [""] if console.settings.mode in SPACED else []
+        lines += console.listed(
             texts("Table Parameter", "Type", "Default", "Description"),
             [_parameter(column) for column in table.parameters],
         )
+    await console.show_lines(lines)
 
 
 def _parameter(column: KnownColumn) -> ResultRow:

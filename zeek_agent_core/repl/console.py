@@ -122,12 +122,15 @@ class Console:
 
     async def show_list(self, columns: Sequence[ResultColumn], rows: Iterable[ResultRow]) -> None:
         """Show rows of names and descriptions; on a narrow screen the end of those is cut."""
+        await self.show_lines(self.listed(columns, rows))
+
+    def listed(self, columns: Sequence[ResultColumn], rows: Iterable[ResultRow]) -> Iterable[str]:
+        """Return the lines of such a list in the current mode."""
         from zeek_agent_core.repl import render  # noqa: PLC0415 - after the prompt
 
-        if self.settings.mode == "auto":
-            await self.show_lines(render.listing(columns, rows, self.style()))
-        else:
-            await self.show(columns, rows)
+        mode = self.settings.mode
+        layout = render.listing if mode == "auto" else render.MODES[mode]
+        return layout(columns, rows, self.style())
 
     async def show_lines(self, lines: Iterable[str]) -> None:
         """Show text where results go, through a pager if it is long."""

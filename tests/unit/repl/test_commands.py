@@ -169,6 +169,16 @@ async def test_output_to_files(talk, tmp_path):
     assert stat.S_IMODE(once.stat().st_mode) == 0o640
 
 
+async def test_once_takes_all_of_a_command(talk, tmp_path):
+    """What a command shows in several parts goes to the file as a whole."""
+    path = tmp_path / "file"
+    async with talk() as run:
+        assert await run(f".once {path}", ".schema files_list") == ""
+        assert "Table Parameter" in path.read_text()
+        assert await run(f".once {path}", ".status") == ""
+        assert "Active queries: none" in path.read_text()
+
+
 async def test_full_disk(talk):
     """A file that cannot be written is told of, and results go to the screen again."""
     async with talk("csv") as run:
