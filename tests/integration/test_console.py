@@ -83,6 +83,10 @@ def test_statement_of_several_lines(open_console):
         assert "three  four" not in terminal.screen()
         terminal.enter(";")
         terminal.wait("three  four")
+        terminal.paste("SELECT 5 AS five;\nSELECT 'a;b' AS six;\nnonsense;\nSELECT 7 AS seven")
+        terminal.enter(";")
+        terminal.wait("five\n----\n   5", "six\n---\na;b", 'near "nonsense"', "\n> ")
+        assert "seven\n" not in terminal.screen()
 
 
 def test_cancel(open_console):
@@ -176,6 +180,7 @@ def test_history_across_runs(open_console, tmp_path):
         terminal.press("Up", "Up")
         terminal.wait("> SELECT 'second'")
         terminal.press("C-c")
+        terminal.wait("> SELECT 'second' AS x;\n>")  # before that Ctrl-R is the terminal's own
         terminal.press("C-r")
         terminal.type("fir")
         terminal.wait("SELECT 'first'")

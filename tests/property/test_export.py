@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from zeek_agent_core.query import ResultColumn
 from zeek_agent_core.repl import render
-from zeek_agent_core.repl.export import EXPORTERS
+from zeek_agent_core.repl.cells import Style
+from zeek_agent_core.repl.export import EXPORTERS, Shown
 from zeek_agent_core.values import Type, to_sql
 
 INTS = st.integers(-(2**63), 2**63 - 1)
-TEXTS = st.text() | st.sampled_from(['a,"b"', "\r", "\n", "\x01", "%s", "{}", "", " x", "\\"])
+TEXTS = st.text() | st.sampled_from(
+    ['a,"b"', "\x1b[2J", "\x9b", "\U000e0001", "\r", "\n", "\x01", "%s", "{}", "", " x", "\\"]
+)
 PLAIN = st.none() | INTS | st.floats(allow_nan=False) | TEXTS | st.binary(max_size=5)
 SETS = st.lists(TEXTS, max_size=3).map(lambda items: to_sql(Type.SET, items))
 OF_TYPE = {
@@ -50,6 +53,20 @@ def test_batches_give_the_text_that_render_gives(result, mode):
     rows = [row for batch in batches for row in batch]
     lines = render.MODES[mode](columns, rows)
     assert exported(mode, columns, batches) == "".join(line + "\n" for line in lines)
+
+
+@given(results(), st.sampled_from(sorted(EXPORTERS)))
+def test_a_terminal_is_given_no_commands(result, mode):
+    """On a terminal each line can be printed, by column or by row; JSON stays what it was."""
+    columns, batches = result
+    exporter = Shown(EXPORTERS[mode](columns), mode)
+    text = "".join([exporter.begin(), *map(exporter.rows, batches), exporter.end()])
+    assert all(line.isprintable() for line in text.split("\n"))
+    rows = [row for batch in batches for row in batch]
+    lines = render.MODES[mode](columns, rows, Style(screen=80))
+    assert text == "".join(line + "\n" for line in lines)
+    if mode == "json":
+        assert json.loads(text) == json.loads(exported(mode, columns, batches))
 
 
 @given(results())

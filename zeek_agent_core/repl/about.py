@@ -2,19 +2,21 @@
 
 from zeek_agent_core.errors import StatementError
 from zeek_agent_core.query import ResultRow
-from zeek_agent_core.repl import chart, plan
+from zeek_agent_core.repl import chart, plan, render
 from zeek_agent_core.repl.commands import command, nearest, texts
-from zeek_agent_core.repl.complete import named_tables
-from zeek_agent_core.repl.console import Console
+from zeek_agent_core.repl.console import SPACED, Console
 from zeek_agent_core.repl.schema import TABLES, KnownColumn, rows
+from zeek_agent_core.repl.sources import named_tables
 
 PLUGINS = (
     "SELECT plugin, provider, version, group_concat(name, ', ') AS tables "
     "FROM (SELECT * FROM zeek_agent_tables ORDER BY name) "
     "GROUP BY provider, plugin, version ORDER BY provider, plugin"
 )
+CONNECTIONS = "SELECT * FROM zeek_agent_connections"
 STATUS = {
     "The agent": "SELECT hostname, id, os_name, uptime, broker AS zeek_transport FROM zeek_agent",
+    "Connections": CONNECTIONS,
     "Active queries": "SELECT asker, subscription, interval, state, runs, rows, errors, cpu, sql "
     "FROM zeek_agent_queries ORDER BY asker, id",
     "Evented tables": "SELECT name, source, queries, buffered, dropped FROM zeek_agent_tables "
@@ -22,7 +24,6 @@ STATUS = {
     "Tables with errors or warnings": "SELECT name, errors, last_error, warnings, last_warning "
     "FROM zeek_agent_tables WHERE errors > 0 OR warnings > 0 ORDER BY name",
 }
-CONNECTIONS = "SELECT * FROM zeek_agent_connections"
 
 
 @command(".tables")
@@ -42,14 +43,14 @@ async def _schema(console: Console, argument: str) -> None:
         hint = nearest(argument.lower(), tables, most=3)
         raise StatementError(f"no such table: {argument}{hint}")
     described = [(c.name, c.type, c.description) for c in table.visible]
-    await console.show_list(texts("Column", "Type", "Description"), described)
+    lines = list(console.listed(texts("Column", "Type", "Description"), described))
     if table.parameters:
-        if console.is_interactive:
-            await console.show_lines([""])
-        await console.show_list(
+        lines += [""] if console.settings.mode in SPACED else []
+        lines += console.listed(
             texts("Table Parameter", "Type", "Default", "Description"),
             [_parameter(column) for column in table.parameters],
         )
+    await console.show_lines(lines)
 
 
 def _parameter(column: KnownColumn) -> ResultRow:
@@ -69,19 +70,23 @@ async def _explain(console: Console, argument: str) -> None:
 @command(".status")
 async def _status(console: Console, _: str) -> None:
     """Show the agent, its connections and active queries, fill and losses of event buffers."""
-    parts = dict(STATUS)
-    if "zeek_agent_connections" in (await console.known()).tables:
-        parts["Connections"] = CONNECTIONS
-    for title, sql in parts.items():
+    tables = (await console.known()).tables
+    settings, lines = console.settings, list[str]()
+    for title, sql in STATUS.items():
+        if sql == CONNECTIONS and "zeek_agent_connections" not in tables:
+            continue
         async with console.backend.query(sql) as stream:
             columns = stream.columns
             found = [row async for batch in stream for row in batch]
-        if console.settings.mode in ("auto", "table", "line", "markdown"):
-            await console.show_lines(
-                [f"{title}: {len(found) or 'none'}" if len(found) != 1 else title]
-            )
+        if settings.mode in SPACED:
+            lines += [""] if lines else []
+            lines.append(title if len(found) == 1 else f"{title}: {len(found) or 'none'}")
         if found:
-            await console.show(columns, found)
+            # Of many rows in lines one would see too few at once.
+            is_cut = settings.mode == "auto" and len(found) > 1
+            layout = render.listing if is_cut else render.MODES[settings.mode]
+            lines += layout(columns, found, console.style())
+    await console.show_lines(lines)
 
 
 @command(".plugins")

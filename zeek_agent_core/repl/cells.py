@@ -60,8 +60,26 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 
+def lines_of(text: str, escape: Callable[[str], str] = one_line) -> str:
+    """Return *text* with what is not printable in each of its lines escaped."""
+    return "\n".join(map(escape, text.split("\n")))
+
+
+def json_line(text: str) -> str:
+    r"""Return the JSON *text* with what is not printable as JSON escapes it, like ``\u009b``."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _json_escaped(letter) for letter in text)
+
+
 def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape", "backslashreplace").decode()
+
+
+def _json_escaped(letter: str) -> str:
+    return "".join(
+        f"\\u{unit}" for unit in letter.encode("utf-16-be", "surrogatepass").hex(" ", 2).split()
+    )
 
 
 def width(text: str) -> int:

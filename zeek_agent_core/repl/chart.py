@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from zeek_agent_core.errors import StatementError
 from zeek_agent_core.query import ResultColumn, ResultRow
-from zeek_agent_core.repl.cells import Style, cell, cut, width
+from zeek_agent_core.repl.cells import Style, cell, cut, one_line, width
 from zeek_agent_core.values import SqlValue, Type
 
 EIGHTHS = "▏▎▍▌▋▊▉█"
@@ -96,8 +96,8 @@ def line(columns: Columns, rows: Rows, _: Style, screen: int) -> Iterator[str]:
         [y for _, y in known],
         width=max(screen - 24, LEAST_BAR),
         height=LINE_HEIGHT,
-        X_label=across.name[:9],
-        Y_label=up.name[:9],
+        X_label=one_line(across.name)[:9],
+        Y_label=one_line(up.name)[:9],
     )
     yield from (text.rstrip() for text in drawn.splitlines())
 

@@ -59,7 +59,7 @@ async def execute(console: Console, text: str) -> None:
     """Run a statement or a command, and what that puts into the queue."""
     console.queued.appendleft(text)
     try:
-        while console.queued:
+        while console.queued and not console.is_leaving:
             await _execute(console, console.queued.popleft())
     finally:
         console.queued.clear()

@@ -8,12 +8,18 @@ from zeek_agent_core.repl.lexer import (
     Kind,
     Token,
     is_open,
-    significant,
     statements,
     tokens,
     unquoted,
 )
-from zeek_agent_core.repl.schema import KnownColumn, KnownTable, Schema
+from zeek_agent_core.repl.schema import KnownColumn, Schema
+from zeek_agent_core.repl.sources import (
+    TABLE_FOLLOWS,
+    Source,
+    common_tables,
+    named_tables,
+    parameter,
+)
 from zeek_agent_core.repl.words import FUNCTIONS, KEYWORDS, RESERVED
 
 Files = Callable[[str], Iterable[str]]
@@ -25,9 +31,8 @@ Commands = Mapping[str, tuple[str, str]]
 PATH_PARAMETER = re.compile(r"path|pattern|file|dir|glob")
 
 _QUOTES = frozenset('"`[')
-_TABLE_FOLLOWS = frozenset({"from", "join"})
 _OTHER_LISTS = "select where group order having limit on using window union except intersect"
-_LISTS = _TABLE_FOLLOWS | set(_OTHER_LISTS.split())
+_LISTS = TABLE_FOLLOWS | set(_OTHER_LISTS.split())
 _BEGINNINGS = ("SELECT", "WITH", "VALUES", "EXPLAIN")
 _FOLLOWING = ("AS", "FROM", "WHERE", "JOIN", "GROUP", "ORDER", "LIMIT", "AND", "OR")
 
@@ -42,13 +47,6 @@ class Candidate(NamedTuple):
     kind: str
     """`table`, `column`, `function`, `keyword`, `command`, `file` or `value`."""
     description: str = ""
-
-
-class Source(NamedTuple):
-    """A table that a statement names, and what it calls it."""
-
-    table: str
-    alias: str
 
 
 def candidates(
@@ -166,6 +164,8 @@ def _of_table(
         table = next((s.table for s in sources if alias in (s.alias, s.table)), alias)
         if table in schema.tables:
             yield from _columns(schema.tables[table].columns, word)
+        elif word and not sources:
+            yield from _any_column(word, schema)
 
 
 def _tables(text: str, word: str, schema: Schema) -> Iterator[Candidate]:
@@ -256,9 +256,9 @@ def _wants_table(known: Sequence[Token]) -> bool:
     """Return whether a table's name comes next."""
     if not known:
         return False
-    if known[-1].word in _TABLE_FOLLOWS and known[-1].kind is Kind.KEYWORD:
+    if known[-1].word in TABLE_FOLLOWS and known[-1].kind is Kind.KEYWORD:
         return True
-    return known[-1].text == "," and _clause(known) in _TABLE_FOLLOWS
+    return known[-1].text == "," and _clause(known) in TABLE_FOLLOWS
 
 
 def _clause(known: Sequence[Token]) -> str:
@@ -273,89 +273,14 @@ def _clause(known: Sequence[Token]) -> str:
     return ""
 
 
-def named_tables(text: str) -> list[Source]:
-    """Return the tables that the statement *text* reads from, with their aliases."""
-    known = significant(text)
-    sources: list[Source] = []
-    place = 0
-    while place < len(known):
-        token = known[place]
-        place += 1
-        if token.kind is Kind.KEYWORD and token.word in _TABLE_FOLLOWS:
-            place = _read_sources(known, place, sources)
-    return sources
-
-
-def _read_sources(known: Sequence[Token], place: int, sources: list[Source]) -> int:
-    """Read `name [(...)] [AS] [alias] [, ...]` from *place* on; return where it ends."""
-    while place < len(known) and known[place].kind in (Kind.NAME, Kind.QUOTED):
-        name = alias = known[place].word
-        place += 1
-        if place < len(known) and known[place].text == "(":
-            place = _closing(known, place) + 1
-        if place < len(known) and known[place].word == "as":
-            place += 1
-        if place < len(known) and known[place].kind in (Kind.NAME, Kind.QUOTED):
-            alias = known[place].word
-            place += 1
-        sources.append(Source(name, alias))
-        if place >= len(known) or known[place].text != ",":
-            break
-        place += 1
-    return place
-
-
-def _closing(known: Sequence[Token], place: int) -> int:
-    """Return where the parenthesis that opens at *place* closes."""
-    depth = 0
-    for position in range(place, len(known)):
-        depth += (known[position].text == "(") - (known[position].text == ")")
-        if depth == 0:
-            return position
-    return len(known)
-
-
-def common_tables(text: str) -> list[str]:
-    """Return the names that `WITH` gives in the statement *text*."""
-    known = significant(text)
-    names = []
-    for place, token in enumerate(known[:-2]):
-        if token.kind in (Kind.NAME, Kind.QUOTED) and known[place + 1].word == "as":
-            follows = {known[place + 2].text, known[place + 2].word}
-            if follows & {"(", "materialized", "not"}:
-                names.append(token.word)
-    return names
-
-
 def _paths(found: list[Token], schema: Schema, files: Files) -> Iterator[Candidate]:
     """Complete a path in an argument of a table that takes one."""
     text = found[-1].text
-    parameter = _parameter([t for t in found[:-1] if t.kind is not Kind.SPACE], schema)
-    if parameter is None or not PATH_PARAMETER.search(parameter.name):
+    taken = parameter([t for t in found[:-1] if t.kind is not Kind.SPACE], schema)
+    if taken is None or not PATH_PARAMETER.search(taken.name):
         return
     beginning = unquoted(text)
     for path in files(beginning):
         if path.startswith(beginning):
             closed = path.replace("'", "''") + ("" if path.endswith("/") else "'")
             yield Candidate("'" + closed, -len(text), "file")
-
-
-def _parameter(known: Sequence[Token], schema: Schema) -> KnownColumn | None:
-    """Return the parameter whose argument begins after the tokens *known*."""
-    if known and known[-1].text == "=":
-        sources = named_tables(" ".join(t.text for t in known))
-        names = {p.name: p for s in sources for p in _parameters(schema.tables.get(s.table))}
-        return names.get(known[-2].word) if len(known) > 1 else None
-    number = depth = 0
-    for place in range(len(known) - 1, -1, -1):
-        text = known[place].text
-        depth += (text == ")") - (text == "(")
-        if depth < 0:
-            parameters = _parameters(schema.tables.get(known[place - 1].word)) if place else ()
-            return parameters[number] if number < len(parameters) else None
-        number += depth == 0 and text == ","
-    return None
-
-
-def _parameters(table: KnownTable | None) -> tuple[KnownColumn, ...]:
-    return table.parameters if table is not None else ()

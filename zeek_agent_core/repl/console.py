@@ -12,7 +12,7 @@ from zeek_agent_core.errors import OutputError
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.repl import schema
 from zeek_agent_core.repl.backend import Backend, Stream
-from zeek_agent_core.repl.cells import DIM, Style, painted
+from zeek_agent_core.repl.cells import DIM, Style, lines_of, painted
 from zeek_agent_core.repl.progress import Progress
 from zeek_agent_core.repl.schema import Schema
 from zeek_agent_core.repl.screen import Screen, open_file, write, write_lines
@@ -85,7 +85,7 @@ class Console:
     async def query(self, sql: str) -> None:
         """Run one statement and show its rows."""
         began = perf_counter()
-        from zeek_agent_core.repl.export import EXPORTERS  # noqa: PLC0415 - after the prompt
+        from zeek_agent_core.repl.export import EXPORTERS, Shown  # noqa: PLC0415 - after the prompt
 
         exporter = EXPORTERS.get(self.settings.mode)
         if self._is_paged or self.settings.null is not None:
@@ -96,8 +96,11 @@ class Console:
             async with self.backend.query(sql) as stream:
                 columns = stream.columns
                 if exporter is not None:
+                    made = exporter(columns)
+                    if self.file is None and self.screen.is_terminal:
+                        made = Shown(made, self.settings.mode)
                     async with self.results() as output:
-                        await _export(exporter(columns), stream, output, progress)
+                        await _export(made, stream, output, progress)
                 else:
                     async for batch in stream:
                         rows += batch
@@ -119,12 +122,15 @@ class Console:
 
     async def show_list(self, columns: Sequence[ResultColumn], rows: Iterable[ResultRow]) -> None:
         """Show rows of names and descriptions; on a narrow screen the end of those is cut."""
+        await self.show_lines(self.listed(columns, rows))
+
+    def listed(self, columns: Sequence[ResultColumn], rows: Iterable[ResultRow]) -> Iterable[str]:
+        """Return the lines of such a list in the current mode."""
         from zeek_agent_core.repl import render  # noqa: PLC0415 - after the prompt
 
-        if self.settings.mode == "auto":
-            await self.show_lines(render.listing(columns, rows, self.style()))
-        else:
-            await self.show(columns, rows)
+        mode = self.settings.mode
+        layout = render.listing if mode == "auto" else render.MODES[mode]
+        return layout(columns, rows, self.style())
 
     async def show_lines(self, lines: Iterable[str]) -> None:
         """Show text where results go, through a pager if it is long."""
@@ -180,6 +186,7 @@ class Console:
 
     def remark(self, text: str) -> None:
         """Write a word to the user, apart from the results."""
+        text = lines_of(text)
         shown = painted(text, DIM) if self.screen.has_colours else text
         self.screen.write(f"{shown}\n")
 

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.repl import render
+from zeek_agent_core.repl.cells import json_line, lines_of, one_line
 from zeek_agent_core.values import SqlValue, Type, to_json, to_text
 
 Values = Sequence[SqlValue]
@@ -181,6 +182,27 @@ class Json:
     def end(self) -> str:
         """Return the end of the array."""
         return "[]\n" if self._opening == "[" else "]\n"
+
+
+class Shown:
+    """What another exporter makes, with nothing that a terminal takes as a command."""
+
+    def __init__(self, made: Exporter, mode: str) -> None:
+        """Show what *made* makes, which is of *mode*."""
+        self._made = made
+        self._escape = one_line if mode == "csv" else json_line
+
+    def begin(self) -> str:
+        """Return what stands before all rows."""
+        return lines_of(self._made.begin(), self._escape)
+
+    def rows(self, rows: Sequence[ResultRow]) -> str:
+        """Return the text of a batch."""
+        return lines_of(self._made.rows(rows), self._escape)
+
+    def end(self) -> str:
+        """Return what stands after all rows."""
+        return self._made.end()
 
 
 EXPORTERS: Mapping[str, Callable[[Sequence[ResultColumn]], Exporter]] = {

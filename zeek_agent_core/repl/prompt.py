@@ -82,14 +82,16 @@ class Prompt:
         self._logs.__exit__(kind, error, trace)
 
     async def read(self) -> list[str]:
-        """Return one statement; Ctrl-C drops what was typed, Ctrl-D leaves."""
+        """Return what was typed; Ctrl-C drops it, Ctrl-D leaves."""
         is_vi = self._console.settings.keys == "vi"
         self._session.editing_mode = EditingMode.VI if is_vi else EditingMode.EMACS
         try:
             text = await self._session.prompt_async(handle_sigint=False)
         except KeyboardInterrupt:
             return []
-        return [text.strip()] if text.strip() else []
+        from zeek_agent_core.repl.script import together  # noqa: PLC0415 - after the prompt
+
+        return together(text)
 
     def _typed(self) -> list[str]:
         return list(self._history.get_strings())

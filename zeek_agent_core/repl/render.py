@@ -17,7 +17,9 @@ from zeek_agent_core.repl.cells import (
     Style,
     cell,
     cut,
+    json_line,
     kind,
+    lines_of,
     one_line,
     padded,
     painted,
@@ -167,14 +169,13 @@ def _head(text: str) -> str:
 def csv_text(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[str]:
     """Yield RFC 4180 records; NULL is an empty field, exact times are kept."""
     null = style.null or ""
-    yield _csv_line([column.name for column in columns])
+    shown = str if style.screen is None else lines_of
+    yield shown(_csv_line([column.name for column in columns]))
     for row in rows:
-        yield _csv_line(
-            [
-                null if v is None else to_text(kind(c, v), v)
-                for c, v in zip(columns, row, strict=True)
-            ]
-        )
+        values = [
+            null if v is None else to_text(kind(c, v), v) for c, v in zip(columns, row, strict=True)
+        ]
+        yield shown(_csv_line(values))
 
 
 def _csv_line(values: Sequence[str]) -> str:
@@ -195,7 +196,7 @@ def json_text(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[st
     yield "[]" if opening == "[" else "]"
 
 
-def jsonl_text(columns: Columns, rows: Rows, _: Style = PLAIN) -> Iterator[str]:
+def jsonl_text(columns: Columns, rows: Rows, style: Style = PLAIN) -> Iterator[str]:
     """Yield one JSON object for each row; equal column names get a number."""
     names = unique([column.name for column in columns])
     for row in rows:
@@ -203,7 +204,8 @@ def jsonl_text(columns: Columns, rows: Rows, _: Style = PLAIN) -> Iterator[str]:
             name: json_value(to_json(kind(column, value), value))
             for name, column, value in zip(names, columns, row, strict=True)
         }
-        yield json.dumps(values, ensure_ascii=False)
+        text = json.dumps(values, ensure_ascii=False)
+        yield text if style.screen is None else json_line(text)
 
 
 def json_value(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from zeek_agent_core.errors import OutputError
-from zeek_agent_core.repl.cells import width
+from zeek_agent_core.repl.cells import lines_of, width
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 CHUNK = 500
@@ -56,7 +56,7 @@ class Screen:
     def complain(self, text: str) -> None:
         """Write an error."""
         self.output.flush()
-        write(self.errors, f"error: {text}\n")
+        write(self.errors, f"error: {lines_of(text)}\n")
         self.errors.flush()
 
     async def lines(self, lines: Iterable[str], *, is_paged: bool = False) -> None:

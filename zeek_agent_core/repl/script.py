@@ -45,6 +45,16 @@ def split(lines: Iterable[str]) -> Iterator[str]:
     yield from splitter.end()
 
 
+def together(text: str) -> list[str]:
+    """Return the statements and dot commands that were typed, or pasted, at once.
+
+    What begins with a dot command is that command alone: its SQL may have several lines.
+    """
+    if text.lstrip().startswith("."):
+        return [text.strip()]
+    return list(split(f"{line}\n" for line in text.split("\n")))
+
+
 def statements(given: Iterable[str], standard_input: TextIO) -> Iterator[str]:
     """Yield the statements of *given*; `-` stands for those on *standard_input*."""
     for text in given:

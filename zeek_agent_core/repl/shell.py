@@ -91,8 +91,14 @@ async def _talk(console: Console, interrupts: "Interrupts", state: Path | None) 
 
 
 async def _run_all(console: Console, interrupts: "Interrupts", texts: list[str]) -> bool:
-    """Run statements until one leaves; return whether all went well."""
+    """Run statements until one leaves; return whether all went well.
+
+    Of what a user typed at once nothing runs after a failure or Ctrl-C.
+    """
     is_well = True
+    if console.is_interactive:
+        console.queued.extend(texts[1:])
+        texts = texts[:1]
     for text in texts:
         is_well &= await _run(console, interrupts, text)
         if console.is_leaving:
@@ -220,8 +226,9 @@ class Dumb:
         self._is_dropped = False
 
     async def read(self) -> list[str]:
-        """Return one statement."""
+        """Return what was typed up to the end of a statement."""
         from zeek_agent_core.repl.lexer import is_finished  # noqa: PLC0415 - not for a prompt
+        from zeek_agent_core.repl.script import together  # noqa: PLC0415 - not for a prompt
 
         text = ""
         self._screen.write(PROMPT)
@@ -235,7 +242,7 @@ class Dumb:
                     raise EOFError
                 text += line
                 if is_finished(text.rstrip("\n")):
-                    return [text.strip()]
+                    return together(text)
                 self._screen.write(CONTINUED)
         finally:
             self._interrupts.action = None

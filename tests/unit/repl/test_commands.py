@@ -3,13 +3,15 @@
 import json
 import os
 import stat
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zeek_agent_core.errors import AgentError, OutputError, StatementError
+from zeek_agent_core.query import Subscription
 from zeek_agent_core.repl.commands import chosen, declared, find
 
 COMMANDS = declared()
@@ -67,6 +69,26 @@ async def test_status_and_plugins(talk):
         assert "The agent" in shown
         assert "Active queries: none" in shown
         assert "core_zeek_agent_tables" in await run(".plugins")
+
+
+async def test_status_is_one_page(talk, tmp_path):
+    """The parts of the state are one page in a pager; what is too wide for it is cut."""
+    page = tmp_path / "page"
+    async with talk("auto") as run, AsyncExitStack() as stack:
+        console = run.console
+        console.screen.is_terminal = console.screen.is_capable = console.settings.is_paged = True
+        console.screen.environment = {"PAGER": f"tee {page}"}  # keeps the last page it is given
+        sql = f"SELECT 1 -- {'x' * 90}"
+        for _ in range(20):
+            await stack.enter_async_context(
+                console.backend.subscribe(sql, Subscription.SNAPSHOTS, timedelta(minutes=1))
+            )
+        await run(".status")
+    lines = page.read_text().splitlines()
+    assert lines[0] == "The agent"
+    queries = lines[lines.index("Active queries: 20") + 1 :][:22]
+    assert all(len(line) <= 80 for line in queries)
+    assert all("SELECT 1" in line and line.endswith("…") for line in queries[2:])
 
 
 async def test_chart(talk):
@@ -147,6 +169,16 @@ async def test_output_to_files(talk, tmp_path):
     assert stat.S_IMODE(once.stat().st_mode) == 0o640
 
 
+async def test_once_takes_all_of_a_command(talk, tmp_path):
+    """What a command shows in several parts goes to the file as a whole."""
+    path = tmp_path / "file"
+    async with talk() as run:
+        assert await run(f".once {path}", ".schema files_list") == ""
+        assert "Table Parameter" in path.read_text()
+        assert await run(f".once {path}", ".status") == ""
+        assert "Active queries: none" in path.read_text()
+
+
 async def test_full_disk(talk):
     """A file that cannot be written is told of, and results go to the screen again."""
     async with talk("csv") as run:
@@ -172,6 +204,14 @@ async def test_failure_ends_a_file(talk, tmp_path):
         with pytest.raises(StatementError):
             await run(f".read {path}")
         assert await run("SELECT 3 AS a") == '{"a": 3}\n'
+
+
+async def test_leaving_ends_a_file(talk, tmp_path):
+    """After `.quit` the rest of a file does not run."""
+    path = tmp_path / "file"
+    path.write_text("SELECT 1 AS a;\n.quit\nSELECT 2 AS a;")
+    async with talk("jsonl") as run:
+        assert await run(f".read {path}") == '{"a": 1}\n'
 
 
 async def test_leaving(talk):

@@ -6,13 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeek_agent_core.repl.complete import (
-    Source,
-    candidates,
-    common_tables,
-    named_tables,
-    unquoted_word,
-)
+from zeek_agent_core.repl.complete import candidates, unquoted_word
 from zeek_agent_core.repl.lexer import unquoted
 from zeek_agent_core.repl.schema import KnownColumn, KnownTable, Schema
 from zeek_agent_core.repl.words import FUNCTIONS
@@ -74,6 +68,7 @@ def texts(text, kind=None):
         ("SELECT * FROM processes WHERE n", ["name", "nullif", "natural", "not", "notnull"]),
         ("SELECT * FROM processes p ORDER BY p.p", ["pid", "ppid"]),
         ("SELECT 1; SELECT * FROM so", ["sockets"]),
+        ("SELECT p.pi", ["pid"]),
         ('SELECT "na|FROM processes', ['"name"']),
         ("SELECT [na| FROM processes", ["[name]"]),
         ("SELECT * FROM odd WHERE ta", ['"table"']),
@@ -108,7 +103,7 @@ def test_candidates(text, first):
     [
         "SELECT 'na", "SELECT 1 -- na", "SELECT 1 /* na", "SELECT 12",
         "SELECT * FROM files_columns('/etc/*', '/e", "SELECT * FROM processes WHERE name = '/e",
-        "SELECT x.", ".quit ", ".nothing s",
+        "SELECT x.", "SELECT x.p| FROM processes p", ".quit ", ".nothing s",
         ".schema processes ", 'SELECT "name"',
     ],
 )  # fmt: skip
@@ -138,22 +133,6 @@ def test_descriptions():
     assert found("SELECT * FROM proc")[0].description == "All processes."
     assert found(".sche")[0].description == "Show columns."
     assert found("SELECT iso")[0].description.startswith("iso(time): ")
-
-
-def test_sources():
-    """All tables of a statement are found, with aliases, arguments and subqueries."""
-    text = (
-        "SELECT * FROM a, b AS x JOIN c('1', (2)) y ON x.i = y.i WHERE i IN (SELECT j FROM \"d\")"
-    )
-    assert named_tables(text) == [
-        Source("a", "a"), Source("b", "x"), Source("c", "y"), Source("d", "d"),
-    ]  # fmt: skip
-
-
-def test_common_tables():
-    """Names that `WITH` gives are found; casts and aliases are none."""
-    text = "WITH a AS (SELECT 1), b AS MATERIALIZED (SELECT 2) SELECT x AS y, CAST(z AS TEXT)"
-    assert common_tables(text) == ["a", "b"]
 
 
 pieces = st.lists(

@@ -13,7 +13,7 @@ from zeek_agent_core.repl import shell
 from zeek_agent_core.repl.highlight import coloured
 from zeek_agent_core.repl.schema import KnownTable, Schema
 from zeek_agent_core.repl.screen import Screen
-from zeek_agent_core.repl.script import Splitter, is_blank
+from zeek_agent_core.repl.script import Splitter, is_blank, together
 
 SCHEMA = Schema({"users": KnownTable("users")})
 
@@ -56,6 +56,22 @@ async def test_piped(talk, monkeypatch, text, output, errors, status):  # noqa: 
     assert bool(run.errors.getvalue()) == bool(errors)
 
 
+@pytest.mark.parametrize("mode", ["auto", "table", "line", "csv", "json", "jsonl", "markdown"])
+@pytest.mark.parametrize("is_paged", [True, False])
+async def test_data_cannot_command_the_terminal(talk, mode, is_paged):
+    """No mode writes escapes of data to a terminal, neither rows, names nor errors."""
+    text = "a\x1b]0;owned\x07\x9b2J\x7f\u202eb"
+    async with talk(mode) as run:
+        run.console.screen.is_terminal = run.console.screen.is_capable = True
+        run.console.settings.is_paged = is_paged
+        shown = await run(f"SELECT '{text}' AS \"{text}\"")
+        shown += await run(f'.chart line SELECT 1 AS "{text}", 2 AS "{text}"')
+        run.console.screen.complain(text)
+    shown += run.errors.getvalue()
+    assert "owned" in shown
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
 async def test_agent_ends(talk, monkeypatch):
     """When the agent ends, the console ends at once, with a message and status 1."""
     read, written = os.pipe()
@@ -96,3 +112,20 @@ def test_splitter_loses_nothing(lines):
     found = [text for line in given_lines for text in splitter.feed(line)] + splitter.end()
     assert all(not is_blank(text) for text in found)
     assert sum(text.count("a") for text in found) <= "".join(lines).count("a")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("SELECT 1", ["SELECT 1"]),
+        ("SELECT 1; SELECT ';'", ["SELECT 1;", "SELECT ';'"]),
+        ("SELECT 1;\n.mode csv\nSELECT\n2", ["SELECT 1;", ".mode csv", "SELECT\n2"]),
+        (".diffs SELECT 1,\n2", [".diffs SELECT 1,\n2"]),
+        ("SELECT '\n.5'", ["SELECT '\n.5'"]),
+        (" ; -- nothing", []),
+        ("", []),
+    ],
+)
+def test_typed_together(text, found):
+    """What is typed at once may be several statements, or one command; nothing is nothing."""
+    assert together(text) == found
