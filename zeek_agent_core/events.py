@@ -112,7 +112,7 @@ class Collector:
             try:
                 await self._collect()
                 reason = "its events ended"
-            except Exception as error:  # a table must not end the agent
+            except (Exception, SystemExit) as error:  # a table must not end the agent
                 reason = f"{type(error).__name__}: {error}"
             if self.error != reason:
                 log.warning("table %s: %s; trying again", self.table.name, reason)

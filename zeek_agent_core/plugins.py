@@ -133,7 +133,7 @@ def _collect(
         try:
             answers = manager.subset_hook_caller("zeek_agent_tables", others)(host=host)
             offered = [table for answer in answers for table in answer]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             refused.append(f"plugin {provider} failed: {type(error).__name__}: {error}")
             continue
         for table in offered:

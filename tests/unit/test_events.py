@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -247,6 +248,18 @@ async def test_restart_with_back_off(caplog):
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert caplog.text.count("table ticks_events: OSError: gone; trying again") == 1
     assert collector.error == "OSError: gone"
+
+
+async def test_a_source_that_would_end_the_program():
+    """A source that calls `sys.exit` is started again as one that raises."""
+
+    class Rude(Ticks):
+        async def events(self):
+            sys.exit(3)
+            yield
+
+    pauses, collector = await failing(Rude(), 2)
+    assert (pauses, collector.error) == ([1, 2], "SystemExit: 3")
 
 
 async def test_recovery(caplog):

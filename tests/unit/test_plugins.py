@@ -77,6 +77,7 @@ def test_plugins_are_found_with_their_provider(install):
         (MISSPELT, "plugin pack-bad:bad has an unknown hook zeek_agent_table"),
         (UNKNOWN_ARGUMENT, "cannot load plugin bad (pack-bad 1.0): PluginValidationError"),
         (GOOD.format(table="things").replace("[Things(host)]", "1 / 0"), "ZeroDivisionError"),
+        (GOOD.format(table="things").replace("[Things(host)]", "exit(3)"), "SystemExit: 3"),
         (GOOD.format(table="things").replace("[Things(host)]", "[5]"), "neither a Snapshot nor"),
         (GOOD.format(table="Things"), "table name 'Things'"),
     ],

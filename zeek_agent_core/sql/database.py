@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from zeek_agent_core.errors import LimitError, QueryError, StoppedError
 from zeek_agent_core.limits import Limits
 from zeek_agent_core.query import ResultColumn, ResultRow
+from zeek_agent_core.sql import direct
 from zeek_agent_core.sql.run import Guard, Positions, Run
 from zeek_agent_core.sql.session import Batch, EventRows, Session
 from zeek_agent_core.sql.statement import Statement
@@ -324,6 +325,8 @@ def _scanning(worker: Worker) -> str | None:
     """Return the table whose rows the thread of *worker* is making right now."""
     frame = worker.frame()
     while frame is not None:
+        if frame.f_code is direct.scan.__code__:
+            return direct.run_table(frame.f_locals["run"])
         cursor = frame.f_locals.get("self")
         if isinstance(cursor, TableCursor):
             return cursor.table.name

@@ -30,7 +30,7 @@ QUICK = 0.001
 
 _INT64 = range(-(1 << 63), 1 << 63)
 
-Fail = Callable[[Exception], Exception]
+Fail = Callable[[BaseException], Exception]
 
 
 def is_plain(sql: str) -> bool:
@@ -62,9 +62,7 @@ def scan(
             values = _values(chunk, names)
             table.rows += len(values)
             yield from _converted(values, layout, positions, run)
-    except GeneratorExit:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise fail(error) from error
     finally:
         table.seconds += perf_counter() - began

@@ -193,7 +193,7 @@ class Cursor:
         began = perf_counter()
         try:
             self.rows = iter(self.source.rows(self.table, where, run))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.failed(error) from error
         self.Next()
         self._check_row()
@@ -220,7 +220,7 @@ class Cursor:
                 if self.run.stop is not None:
                     raise self.run.stop
             self.row = row
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.failed(error) from error
 
     def Eof(self) -> bool:
@@ -278,19 +278,19 @@ class Cursor:
             self.scan.rows += self.number - (self.row is _END)
             self.number = 0
 
-    def failed(self, error: Exception) -> QueryError:
+    def failed(self, error: BaseException) -> QueryError:
         """Return *error* as what the asker is told, and remember it for the table."""
         return failed(self.table, self.run, error)
 
 
-def failed(table: Table, run: Run, error: Exception) -> QueryError:
+def failed(table: Table, run: Run, error: BaseException) -> QueryError:
     """Return *error* of a *table* as what the asker is told, and remember it for the table."""
     scan = run.scan(table.name)
     if isinstance(error, QueryError):
         if error is not run.stop:
             scan.error = error.reason if isinstance(error, TableError) else str(error)
         return error
-    reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+    reason: object = error.args[0] if isinstance(error, KeyError) and error.args else error
     message = f"{type(error).__name__}: {reason}"
     if isinstance(error, OSError):
         where = f" {error.filename}" if error.filename is not None else ""

@@ -1,6 +1,7 @@
 """Statements run to their end, within bounds, and without harm to each other."""
 
 import asyncio
+import sys
 import threading
 import time
 import tracemalloc
@@ -255,12 +256,13 @@ async def test_waiting_for_a_turn_costs_no_time():
     assert [result.rows for result in results] == [[(199_999,)]] * 8
 
 
-async def test_a_hanging_table_is_given_up(quick, caplog):
+@pytest.mark.parametrize("sql", ["SELECT count(*) FROM hanging", "SELECT * FROM hanging"])
+async def test_a_hanging_table_is_given_up(quick, caplog, sql):
     """A table stuck in a system call loses its thread; the others go on at once."""
     release = threading.Event()
     async with Database([hanging(release), fruits()], limits=Limits(seconds=0.3)) as db:
         try:
-            waiting = asyncio.create_task(db.execute("SELECT count(*) FROM hanging"))
+            waiting = asyncio.create_task(db.execute(sql))
             await asyncio.sleep(0.05)
             other = asyncio.create_task(db.execute("SELECT count(*) FROM fruits"))
             with pytest.raises(LimitError, match=r"longer than 0\.3 s"):
@@ -269,7 +271,7 @@ async def test_a_hanging_table_is_given_up(quick, caplog):
                 await other
             assert (await db.execute("SELECT count(*) FROM fruits")).rows == [(4,)]
             with pytest.raises(TableError, match="still busy"):
-                await db.execute("SELECT count(*) FROM hanging")
+                await db.execute(sql)
             assert db.stats["hanging"].errors >= 1
         finally:
             release.set()
@@ -280,6 +282,22 @@ async def test_a_hanging_table_is_given_up(quick, caplog):
                         break
                 await asyncio.sleep(0.05)
     assert "hanging does not react" in caplog.text
+
+
+@pytest.mark.parametrize("sql", ["SELECT number FROM rude", "SELECT max(number) FROM rude"])
+async def test_a_table_that_would_end_the_program(sql):
+    """A table that calls `sys.exit` fails as one that raises, and the agent goes on."""
+
+    def rows(_where):
+        yield {"number": 1}
+        sys.exit(3)
+
+    rude = table(rows, "rude", (Column("number", Type.COUNT, "a number"),))
+    async with Database([rude]) as db:
+        with pytest.raises(TableError, match="rude: SystemExit: 3"):
+            await db.execute(sql)
+        assert (await db.execute("SELECT 1")).rows == [(1,)]
+        assert db.stats["rude"].error == "SystemExit: 3"
 
 
 async def test_closing_stops_what_runs():
