@@ -171,12 +171,28 @@ class SqlLexer(Lexer):
             return lambda _: []
         from zeek_agent_core.repl.highlight import coloured  # noqa: PLC0415 - after the prompt
 
-        lines: list[StyleAndTextTuples] = [[]]
-        for style, text in coloured(document.text, self._schema()):
-            first, *more = text.split("\n")
-            lines[-1].append((style, first))
-            lines += ([(style, piece)] for piece in more)
-        return lambda number: lines[number] if number < len(lines) else []
+        lines: list[StyleAndTextTuples] = []
+        known: Schema | None = None
+
+        def line(number: int) -> StyleAndTextTuples:
+            nonlocal known
+            schema = self._schema()
+            if schema is not known:  # also when more tables become known while one types
+                known = schema
+                lines[:] = _lines(coloured(document.text, schema))
+            return lines[number] if number < len(lines) else []
+
+        return line
+
+
+def _lines(pieces: Iterable[tuple[str, str]]) -> list[StyleAndTextTuples]:
+    """Return coloured *pieces* of text by line."""
+    lines: list[StyleAndTextTuples] = [[]]
+    for style, text in pieces:
+        first, *more = text.split("\n")
+        lines[-1].append((style, first))
+        lines += ([(style, piece)] for piece in more)
+    return lines
 
 
 class LogsAbove:

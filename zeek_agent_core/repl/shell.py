@@ -64,6 +64,14 @@ async def run(
     return FAILED
 
 
+def _redraw() -> None:
+    """Colour what is being typed with the tables known now."""
+    prompting = sys.modules.get("prompt_toolkit.application")  # a plain terminal has none
+    application = prompting.get_app_or_none() if prompting is not None else None
+    if application is not None:
+        application.invalidate()
+
+
 async def _learn(console: Console) -> None:
     """Learn the tables while the user begins to type."""
     if console.is_interactive:
@@ -71,6 +79,7 @@ async def _learn(console: Console) -> None:
         declared()
         with suppress(AgentError):
             await console.known()
+            _redraw()
 
 
 async def _talk(console: Console, interrupts: "Interrupts", state: Path | None) -> int:
