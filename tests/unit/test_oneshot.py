@@ -67,7 +67,7 @@ async def test_results_are_printed(capsys, tmp_path):
         ("SELECT * FROM nowhere", "no such table: nowhere"),
         ("", "the statement is empty"),
         ("SELECT 1; SELECT 2", "one statement at a time"),
-        (".quit", "unknown command: .quit"),
+        (".quit", ".quit is only for a console"),
         ("CREATE TABLE x(y)", "is not allowed"),
     ],
 )

@@ -86,9 +86,11 @@ async def run(console: Console, text: str) -> None:
 
 
 def find(name: str, *, is_talk: bool = True) -> Command:
-    """Return the command *name*; raise `StatementError` with the nearest if there is none."""
+    """Return the command *name*; raise `StatementError` if there is none to run."""
     known = declared().get(name)
-    if known is None or (known.is_for_talk and not is_talk):
+    if known is not None and known.is_for_talk and not is_talk:
+        raise StatementError(f"{name} is only for a console")
+    if known is None:
         hint = nearest(name, COMMANDS) or "; .help lists all"
         raise StatementError(f"unknown command: {name}{hint}")
     return known
