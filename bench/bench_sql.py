@@ -22,6 +22,12 @@ ROWS = 100_000
 REPEATS = 7
 BUDGET = 2.0
 
+STATEMENTS = {
+    "without SQLite": "SELECT * FROM samples",
+    "through SQLite": "SELECT * FROM samples WHERE pid >= 0",
+}
+"""Statements that only name columns are served directly; any other is SQLite's work."""
+
 
 class Samples(Snapshot):
     """Rows with ten columns of the usual types."""
@@ -58,11 +64,11 @@ class Samples(Snapshot):
             }
 
 
-async def through_sql(table: Samples) -> float:
+async def through_sql(table: Samples, statement: str) -> float:
     """Return the seconds that reading all of *table* through the database takes."""
     async with Database([table]) as database:
         began = perf_counter()
-        result = await database.execute("SELECT * FROM samples")
+        result = await database.execute(statement)
         taken = perf_counter() - began
     if len(result.rows) != table.count:
         raise SystemExit("the query lost rows")
@@ -94,18 +100,21 @@ def main() -> int:
     chosen = options.parse_args()
     table = Samples(Host())
     table.count = chosen.rows
-    sql, plain = [], []
+    sql: dict[str, list[float]] = {name: [] for name in STATEMENTS}
+    plain = []
     for _ in range(chosen.repeats):
-        gc.collect()
-        sql.append(asyncio.run(through_sql(table)))
+        for name, statement in STATEMENTS.items():
+            gc.collect()
+            sql[name].append(asyncio.run(through_sql(table, statement)))
         gc.collect()
         plain.append(by_hand(table))
-    ratio = statistics.median(sql) / statistics.median(plain)
+    floor = statistics.median(plain)
     print(f"{chosen.rows} rows of {len(table.columns)} columns, median of {chosen.repeats}")
-    print(f"through SQL   {statistics.median(sql):.3f} s")
-    print(f"by hand       {statistics.median(plain):.3f} s")
-    print(f"ratio         {ratio:.2f} (budget {BUDGET:.2f})")
-    return 0 if ratio <= BUDGET else 1
+    print(f"by hand         {floor:.3f} s")
+    ratios = [statistics.median(taken) / floor for taken in sql.values()]
+    for name, ratio in zip(sql, ratios, strict=True):
+        print(f"{name}  {ratio * floor:.3f} s, ratio {ratio:.2f} (budget {BUDGET:.2f})")
+    return 0 if max(ratios) <= BUDGET else 1
 
 
 if __name__ == "__main__":
