@@ -3,6 +3,7 @@
 from zeek_agent_core.errors import ParameterError, TableError
 from zeek_agent_core.hookspecs import hookimpl
 from zeek_agent_core.host import Host
+from zeek_agent_core.sources import Source, Sourced
 from zeek_agent_core.table import (
     EQ,
     NONE,
@@ -34,6 +35,8 @@ __all__ = [
     "Pushdown",
     "Row",
     "Snapshot",
+    "Source",
+    "Sourced",
     "Table",
     "TableError",
     "Type",

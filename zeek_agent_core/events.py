@@ -7,7 +7,7 @@ remembers the position up to which it has read, so it sees each event once.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import islice
 from threading import Lock
@@ -125,10 +125,11 @@ class Collector:
     async def _collect(self) -> None:
         add, burst = self.buffer.add, 0
         async with aclosing(self.table.events()) as events:  # type: ignore[type-var]
-            async for row in events:
-                if "time" not in row:
-                    row = {"time": time_ns() // 1000, **row}  # noqa: PLW2901 - the row completed
-                add(row, monotonic())
+            async for came in events:
+                for row in [came] if isinstance(came, Mapping) else came:
+                    if "time" not in row:
+                        row = {"time": time_ns() // 1000, **row}  # noqa: PLW2901 - completed
+                    add(row, monotonic())
                 if self.error is not None:
                     log.info("table %s works again", self.table.name)
                     self.error = None

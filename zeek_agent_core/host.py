@@ -26,6 +26,8 @@ class AgentFacts:
     instance: str = ""
     started: float = 0.0
     """When the agent started, in seconds since the epoch."""
+    state: Path | None = None
+    """The directory for what must outlive the agent, private to it; None: keep nothing."""
     transport: str = "n/a"
     """Version text of what connects to Zeek."""
     tables: Callable[[], Iterable[Mapping[str, Any]]] = _none

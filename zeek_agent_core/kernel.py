@@ -112,8 +112,10 @@ async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Age
 
 def facts(config: Config) -> AgentFacts:
     """Return who the agent is, with an id from the configuration or the state directory."""
-    agent_id = config.agent_id or identity.agent_id(settings.state_directory(config))
-    return AgentFacts(id=agent_id, instance=identity.new_instance_id(), started=time.time())
+    state = settings.state_directory(config)
+    agent_id = config.agent_id or identity.agent_id(state)
+    instance = identity.new_instance_id()
+    return AgentFacts(id=agent_id, instance=instance, started=time.time(), state=state)
 
 
 def sections(catalog: Catalog) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What a table declares: its columns, what it takes from ``WHERE``, how it makes rows."""
 
 import inspect
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Flag, auto
@@ -187,6 +187,31 @@ class Evented(Table):
     capacity: ClassVar[int] = 100_000
     """How many events are held; the oldest gives way and is counted as dropped."""
 
-    def events(self) -> AsyncIterator[Row]:
-        """Yield events without end; the generator is cancelled when no query needs them."""
+    def __init__(self, host: Host) -> None:
+        """Bind the table to *host*; no I/O here."""
+        super().__init__(host)
+        self.wanted = self.everything()
+        """What all queries on the table want together; it changes while `events` runs.
+
+        Permission to yield less, as for a snapshot, to be read anew for each batch.
+        """
+        self.losses: dict[str, int] = {}
+        """Events that never became rows, by cause, for example `kernel`; for the agent's life."""
+
+    @classmethod
+    def everything(cls) -> Where:
+        """Return what a query wants that looks at all columns and sets no condition."""
+        return Where(columns=frozenset(column.name for column in cls.columns))
+
+    def lose(self, cause: str, count: int = 1) -> None:
+        """Count events that were lost for *cause*, a word: `kernel`, `ring`, `policy`, ..."""
+        if count:
+            self.losses[cause] = self.losses.get(cause, 0) + count
+
+    def events(self) -> AsyncIterator[Row | Sequence[Row]]:
+        """Yield events without end, one by one or those that came together as a list.
+
+        The generator is cancelled when no query needs the table any more. It
+        must let go of everything then, within a second, whatever it was doing.
+        """
         raise NotImplementedError
