@@ -46,9 +46,7 @@ class ProcessesEvents(Sourced):
             Type.INTERVAL,
             "when the process started, as time since 1970-01-01 UTC, as in `processes`",
         ),
-        Column(
-            "exit_code", Type.COUNT, "for `stopped`: its exit status, NULL if a signal ended it"
-        ),
+        Column("exit_code", Type.COUNT, "for `stopped`: exit status, NULL if a signal ended it"),
         Column("exit_signal", Type.COUNT, "for `stopped`: number of the signal that ended it"),
         Column("auid", Type.COUNT, "user ID with which the session logged in; NULL if none"),
         Column("cgroup", Type.TEXT, "control group (Linux), without the mount point"),

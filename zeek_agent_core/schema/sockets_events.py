@@ -45,8 +45,6 @@ class SocketsEvents(Sourced):
         Column("incomplete", Type.BOOL, "whether a value is NULL just because the source was late"),
     )
     examples = (
-        "SELECT time, process, remote_addr, remote_port FROM sockets_events "
-        "WHERE state = 'established' AND direction = 'out'",
-        "SELECT time, pid, process, local_addr, local_port FROM sockets_events "
-        "WHERE state = 'listen'",
+        "SELECT time, process, remote_addr FROM sockets_events WHERE direction = 'out'",
+        "SELECT time, process, local_addr, local_port FROM sockets_events WHERE state = 'listen'",
     )

@@ -1,6 +1,7 @@
 """Evented tables: they start, deliver, and stop at once, more than one time."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 
 from zeek_agent_core.table import Evented
@@ -28,8 +29,8 @@ async def _listen(table: Evented, rows: list[Row]) -> str | None:
     """Run the events of *table* for a while, then cancel them as the core does."""
 
     async def listen() -> None:
-        async for row in table.events():
-            rows.append(row)  # noqa: PERF401 - kept one by one, as the end is a cancellation
+        async for came in table.events():
+            rows.extend([came] if isinstance(came, Mapping) else came)
 
     others = asyncio.all_tasks()
     task = asyncio.create_task(listen(), name=f"events of {table.name}")
