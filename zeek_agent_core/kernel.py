@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
@@ -193,7 +194,9 @@ def table_rows(catalog: Catalog, database: Database, events: Events) -> Iterator
             row["provider"] = provider.distribution
         collector = events.collectors.get(name)
         if collector is not None:
-            row["buffered"], row["dropped"] = len(collector.buffer), collector.buffer.dropped
+            losses = collector.losses
+            row["buffered"], row["dropped"] = len(collector.buffer), sum(losses.values())
+            row["losses"] = json.dumps(losses)
             row["queries"] = collector.users
             row["last_error"] = collector.error or stats.error
         yield row
