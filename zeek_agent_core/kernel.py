@@ -21,6 +21,7 @@ from zeek_agent_core.plugins import Catalog
 from zeek_agent_core.schedule.parts import Execute, Installed, Positions, Prepare
 from zeek_agent_core.schedule.scheduler import Scheduler
 from zeek_agent_core.schedule.timetable import phase
+from zeek_agent_core.sources import Sourced
 from zeek_agent_core.sql.database import Database, Rows
 from zeek_agent_core.table import Evented, Table
 from zeek_agent_core.values import Row
@@ -133,6 +134,9 @@ def check_settings(config: Config, catalog: Catalog) -> None:
     for section, given in config.tables.items():
         if section in known:
             check_table_settings(section, given, known[section])
+    for entry in catalog.tables.values():
+        if isinstance(entry.table, Sourced):
+            entry.table.check_settings()
 
 
 def offered(catalog: Catalog, *, is_mock: bool = False) -> list[Table]:

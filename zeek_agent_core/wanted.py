@@ -43,5 +43,5 @@ def _common(prefixes: list[Prefix]) -> Prefix | None:
     texts = [prefix.text for prefix in prefixes]
     if ignore_case and len(set(texts)) > 1:
         texts = [text.casefold() for text in texts]
-    text = os.path.commonprefix(texts)
+    text = os.path.commonprefix(texts)  # noqa: RUF071 - of letters, not directories
     return Prefix(text, ignore_case) if text else None

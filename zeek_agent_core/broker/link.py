@@ -279,7 +279,7 @@ class Link:
 
     def lost(self, query: Query, text: str) -> None:
         """Tell Zeek that a table lost events."""
-        self._obey(self.session.lost(query.id, text))
+        self._obey(self.session.lost_events(query.id, text))
 
     def done(self, query: Query, *, is_cancelled: bool) -> None:
         """Forget a query that is over."""

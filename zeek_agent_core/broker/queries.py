@@ -197,7 +197,7 @@ class Queries:
             held.untold = text
         return self._outbox.tell_about(held, text)
 
-    def lost(self, query_id: str, text: str) -> list[Action]:
+    def lost_events(self, query_id: str, text: str) -> list[Action]:
         """Tell Zeek that a table of a query lost events; the query goes on."""
         held = self.held.get(query_id)
         return [] if held is None else self._outbox.tell_about(held, text)

@@ -302,9 +302,9 @@ class Session:
         """Tell Zeek that a run of a query failed, once per change of state."""
         return self.queries.failed(query_id, error)
 
-    def lost(self, query_id: str, text: str) -> list[Action]:
+    def lost_events(self, query_id: str, text: str) -> list[Action]:
         """Tell Zeek that a table of a query lost events."""
-        return self.queries.lost(query_id, text)
+        return self.queries.lost_events(query_id, text)
 
     def done(self, query_id: str, *, is_cancelled: bool) -> None:
         """Forget a query that the scheduler has ended by itself."""

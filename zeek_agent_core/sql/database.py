@@ -160,9 +160,7 @@ class Database:
         async with self.query(sql, positions=positions, limits=limits, guard=guard) as running:
             async for batch in running:
                 rows += batch
-            return Rows(
-                running.columns, rows, running.tables, running.cpu_seconds, running.wanted
-            )
+            return Rows(running.columns, rows, running.tables, running.cpu_seconds, running.wanted)
 
     async def _call(self, run: Run, job: Callable[[Run], T]) -> T:
         """Run *job* in the thread; keep the time of *run*."""

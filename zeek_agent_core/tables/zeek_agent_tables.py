@@ -37,9 +37,10 @@ class ZeekAgentTables(Snapshot):
             "read in time, `gap` are times without a source; NULL for a snapshot",
         ),
     )
-    volatile = frozenset(
-        {"runs", "rows", "duration", "errors", "last_error", "warnings", "last_warning", "dropped", "losses"}
-    )
+    volatile = frozenset({
+        "runs", "rows", "duration", "errors", "last_error", "warnings", "last_warning",
+        "dropped", "losses",
+    })  # fmt: skip
     examples = (
         "SELECT name, provider, version FROM zeek_agent_tables",
         (
