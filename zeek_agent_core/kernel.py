@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
@@ -20,6 +21,7 @@ from zeek_agent_core.plugins import Catalog
 from zeek_agent_core.schedule.parts import Execute, Installed, Positions, Prepare
 from zeek_agent_core.schedule.scheduler import Scheduler
 from zeek_agent_core.schedule.timetable import phase
+from zeek_agent_core.sources import Sourced
 from zeek_agent_core.sql.database import Database, Rows
 from zeek_agent_core.table import Evented, Table
 from zeek_agent_core.values import Row
@@ -132,6 +134,9 @@ def check_settings(config: Config, catalog: Catalog) -> None:
     for section, given in config.tables.items():
         if section in known:
             check_table_settings(section, given, known[section])
+    for entry in catalog.tables.values():
+        if isinstance(entry.table, Sourced):
+            entry.table.check_settings()
 
 
 def offered(catalog: Catalog, *, is_mock: bool = False) -> list[Table]:
@@ -193,7 +198,9 @@ def table_rows(catalog: Catalog, database: Database, events: Events) -> Iterator
             row["provider"] = provider.distribution
         collector = events.collectors.get(name)
         if collector is not None:
-            row["buffered"], row["dropped"] = len(collector.buffer), collector.buffer.dropped
+            losses = collector.losses
+            row["buffered"], row["dropped"] = len(collector.buffer), sum(losses.values())
+            row["losses"] = json.dumps(losses)
             row["queries"] = collector.users
             row["last_error"] = collector.error or stats.error
         yield row

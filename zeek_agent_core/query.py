@@ -106,5 +106,8 @@ class Recipient(Protocol):
     def failed(self, query: Query, error: QueryError) -> None:
         """Learn that a run failed; told once per change of state."""
 
+    def lost(self, query: Query, text: str) -> None:
+        """Learn that a table lost events that the query may have wanted; not told of each."""
+
     def done(self, query: Query, *, is_cancelled: bool) -> None:
         """Learn that the query is over."""

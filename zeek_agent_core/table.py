@@ -61,6 +61,12 @@ class Prefix:
     text: str
     ignore_case: bool
 
+    def begins(self, value: str) -> bool:
+        """Return whether *value* begins with the text."""
+        if self.ignore_case:
+            return value.casefold().startswith(self.text.casefold())
+        return value.startswith(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -103,6 +109,27 @@ class Where:
     def prefix(self, name: str) -> Prefix | None:
         """Return the leading text that all wanted values of column *name* have."""
         return self.prefixes.get(name)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether there is a condition on any column."""
+        return bool(self.allowed or self.lows or self.highs or self.prefixes)
+
+    def admits(self, name: str, value: Any) -> bool:
+        """Return whether a row with *value* in column *name* may be wanted.
+
+        None is NULL, which no condition accepts. Times and intervals are
+        numbers here, as SQLite has them.
+        """
+        allowed, prefix = self.allowed.get(name), self.prefixes.get(name)
+        low, high = self.lows.get(name), self.highs.get(name)
+        if allowed is None and prefix is None and low is None and high is None:
+            return True
+        if value is None or (allowed is not None and value not in allowed):
+            return False
+        if (low is not None and value < low) or (high is not None and value > high):
+            return False
+        return prefix is None or not isinstance(value, str) or prefix.begins(value)
 
 
 class Table:
@@ -193,7 +220,8 @@ class Evented(Table):
         self.wanted = self.everything()
         """What all queries on the table want together; it changes while `events` runs.
 
-        Permission to yield less, as for a snapshot, to be read anew for each batch.
+        Permission to yield less, as for a snapshot. Read it anew for each batch,
+        after the last `await`.
         """
         self.losses: dict[str, int] = {}
         """Events that never became rows, by cause, for example `kernel`; for the agent's life."""
@@ -202,6 +230,9 @@ class Evented(Table):
     def everything(cls) -> Where:
         """Return what a query wants that looks at all columns and sets no condition."""
         return Where(columns=frozenset(column.name for column in cls.columns))
+
+    def wanted_changed(self) -> None:
+        """Learn in the event loop that `wanted` is another; for those that filter elsewhere."""
 
     def lose(self, cause: str, count: int = 1) -> None:
         """Count events that were lost for *cause*, a word: `kernel`, `ring`, `policy`, ..."""

@@ -55,6 +55,9 @@ class Recipient(Protocol):
     def failed(self, query: Query, error: QueryError) -> None:
         """Learn that a run failed."""
 
+    def lost(self, query: Query, text: str) -> None:
+        """Learn that a table lost events."""
+
     def done(self, query: Query, *, is_cancelled: bool) -> None:
         """Learn that the query is over."""
 
@@ -273,6 +276,10 @@ class Link:
     def failed(self, query: Query, error: QueryError) -> None:
         """Tell Zeek that a run failed."""
         self._obey(self.session.failed(query.id, error))
+
+    def lost(self, query: Query, text: str) -> None:
+        """Tell Zeek that a table lost events."""
+        self._obey(self.session.lost_events(query.id, text))
 
     def done(self, query: Query, *, is_cancelled: bool) -> None:
         """Forget a query that is over."""

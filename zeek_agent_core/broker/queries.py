@@ -197,6 +197,11 @@ class Queries:
             held.untold = text
         return self._outbox.tell_about(held, text)
 
+    def lost_events(self, query_id: str, text: str) -> list[Action]:
+        """Tell Zeek that a table of a query lost events; the query goes on."""
+        held = self.held.get(query_id)
+        return [] if held is None else self._outbox.tell_about(held, text)
+
     def done(self, query_id: str, *, is_cancelled: bool) -> None:
         """Forget a query that the scheduler has ended by itself."""
         if not is_cancelled and query_id in self.held:

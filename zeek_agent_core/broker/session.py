@@ -302,6 +302,10 @@ class Session:
         """Tell Zeek that a run of a query failed, once per change of state."""
         return self.queries.failed(query_id, error)
 
+    def lost_events(self, query_id: str, text: str) -> list[Action]:
+        """Tell Zeek that a table of a query lost events."""
+        return self.queries.lost_events(query_id, text)
+
     def done(self, query_id: str, *, is_cancelled: bool) -> None:
         """Forget a query that the scheduler has ended by itself."""
         self.queries.done(query_id, is_cancelled=is_cancelled)

@@ -70,6 +70,9 @@ class Runner:
     def failed(self, query: Query, error: QueryError) -> None:
         """Nothing to add: the scheduler has logged it."""
 
+    def lost(self, query: Query, text: str) -> None:
+        """Nothing to add: it has been logged where it happened."""
+
     def done(self, query: Query, *, is_cancelled: bool) -> None:
         """Forget a query that has run for the last time."""
         if not is_cancelled:

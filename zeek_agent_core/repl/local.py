@@ -116,6 +116,9 @@ class Subscriber:
         if self._queue.qsize() < MOST_ERRORS:
             self._queue.put_nowait(error)
 
+    def lost(self, query: Query, text: str) -> None:
+        """Nothing to add: the agent's log has it."""
+
     def done(self, query: Query, *, is_cancelled: bool) -> None:  # noqa: ARG002
         """End the iteration after what is here already."""
         self._is_done = True

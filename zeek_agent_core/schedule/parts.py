@@ -1,13 +1,14 @@
 """What the scheduler is given, and what it keeps of each query."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
 from zeek_agent_core.query import Query, Recipient, Result, ResultColumn, ResultRow, Subscription
 from zeek_agent_core.schedule.diff import differences
+from zeek_agent_core.table import Where
 
 Positions = dict[str, tuple[int, int | None]]
 """For evented tables: after which event to read, and up to which."""
@@ -28,18 +29,31 @@ class Outcome(Protocol):
     def seconds(self) -> float:
         """Processor time it took."""
 
+    @property
+    def wanted(self) -> Mapping[str, Where]:
+        """What it reads of evented tables in each run, where that is sure."""
+
 
 class EventSource(Protocol):
     """What the scheduler needs of the evented tables."""
 
-    def acquire(self, names: Iterable[str]) -> None:
-        """Start the evented ones among *names*."""
+    def acquire(self, names: Iterable[str], reader: object) -> None:
+        """Start the evented ones among *names* for *reader*, who wants all of them."""
 
-    def release(self, names: Iterable[str]) -> None:
-        """Stop those that no query needs any more."""
+    def want(self, reader: object, wheres: Mapping[str, Where]) -> None:
+        """Note what *reader* wants of the tables named."""
+
+    def release(self, names: Iterable[str], reader: object) -> None:
+        """Stop those that no query but *reader* needs."""
 
     def positions(self, names: Iterable[str]) -> dict[str, int]:
         """Return the newest event of each evented table among *names*."""
+
+    def complete(self, names: Iterable[str]) -> dict[str, int]:
+        """Return behind which position each evented table has what any query may want."""
+
+    def losses(self, names: Iterable[str]) -> dict[str, str]:
+        """Return what those of the tables *names* have lost that lost anything so far."""
 
     def mark_read(self, table: str, position: int) -> None:
         """Note that every query has read *table* so far."""
@@ -73,6 +87,10 @@ class Installed:
     previous: list[ResultRow] | None = None
     read: dict[str, int] = field(default_factory=dict)
     """Up to which event of each evented table it has read."""
+    lost: dict[str, str] = field(default_factory=dict)
+    """What its evented tables had lost when its asker was told last."""
+    quiet_until: float = 0.0
+    """Until when its asker is not told of losses again."""
 
     def take(self, outcome: Outcome, began: float) -> Result:
         """Return what the subscription makes of *outcome* and of the run before; count it."""

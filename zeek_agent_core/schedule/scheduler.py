@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 LEAST_INTERVAL = 0.05
 """Seconds below which no interval counts: an asker must not keep the agent spinning."""
+QUIET = 60.0
+"""Seconds between two messages to an asker about lost events."""
 
 
 class Scheduler:
@@ -122,16 +124,17 @@ class Scheduler:
         if installed.spell != spell:
             return
         installed.tables = tables
-        self._events.acquire(tables)
-        newest = self._events.positions(tables)
+        self._events.acquire(tables, installed)
         is_live = query.subscription is Subscription.EVENTS
-        installed.read = newest if is_live else dict.fromkeys(newest, 0)
+        newest, complete = self._events.positions(tables), self._events.complete(tables)
+        installed.read = newest if is_live else complete
+        installed.lost = self._events.losses(tables)
         installed.due = self._now()
         self._wake.set()
 
     def _rest(self, installed: Installed) -> None:
         """Let a query wait for tables."""
-        self._events.release(installed.tables)
+        self._events.release(installed.tables, installed)
         installed.tables = frozenset()
         installed.spell += 1
         installed.is_running = False
@@ -142,7 +145,7 @@ class Scheduler:
             return
         del self.installed[installed.query.id]
         installed.spell += 1
-        self._events.release(installed.tables)
+        self._events.release(installed.tables, installed)
         try:
             installed.recipient.done(installed.query, is_cancelled=is_cancelled)
         except Exception:
@@ -220,6 +223,9 @@ class Scheduler:
             group = [turn for turn in group if turn.is_valid]
             for turn in group:
                 turn.installed.read.update(newest)
+                if newest:
+                    self._events.want(turn.installed, outcome.wanted)
+                    self._tell_losses(turn.installed)
             for name in newest:
                 self._mark_read(name)
             await self._hand_on_all(group, outcome, began)
@@ -252,6 +258,20 @@ class Scheduler:
             installed.recipient.failed(installed.query, error)
         except Exception:
             log.exception("cannot tell the failure of query %s", installed.query.id)
+
+    def _tell_losses(self, installed: Installed) -> None:
+        """Tell the asker what its evented tables lost since it was told, now and then."""
+        lost = self._events.losses(installed.tables)
+        if lost == installed.lost or self._now() < installed.quiet_until:
+            return
+        told, installed.lost = installed.lost, lost
+        installed.quiet_until = self._now() + QUIET
+        for table in [table for table in lost if lost[table] != told.get(table)]:
+            text = f"table {table} lost events since the agent started: {lost[table]}"
+            try:
+                installed.recipient.lost(installed.query, text)
+            except Exception:
+                log.exception("cannot tell the losses of query %s", installed.query.id)
 
     async def _hand_on_all(self, group: list[Turn], outcome: Outcome, began: float) -> None:
         """Deliver to each of *group*; none waits for another that is slow to take its rows."""

@@ -7,8 +7,8 @@ in a system call, its thread is left behind and a fresh one takes over.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from time import perf_counter, time
@@ -24,7 +24,7 @@ from zeek_agent_core.sql.session import Batch, EventRows, Session
 from zeek_agent_core.sql.statement import Statement
 from zeek_agent_core.sql.vtable import Cursor as TableCursor
 from zeek_agent_core.sql.worker import Worker
-from zeek_agent_core.table import Table
+from zeek_agent_core.table import Table, Where
 from zeek_agent_core.values import Row
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ class Rows:
     tables: frozenset[str] = frozenset()
     seconds: float = 0.0
     """Time the statement used in the database's thread."""
+    wanted: Mapping[str, Where] = field(default_factory=dict)
+    """What every run of the statement wants of an evented table, where that is sure."""
 
 
 def no_events(_table: str, _after: int, _upto: int | None) -> Iterator[Row]:
@@ -158,7 +160,7 @@ class Database:
         async with self.query(sql, positions=positions, limits=limits, guard=guard) as running:
             async for batch in running:
                 rows += batch
-            return Rows(running.columns, rows, running.tables, running.cpu_seconds)
+            return Rows(running.columns, rows, running.tables, running.cpu_seconds, running.wanted)
 
     async def _call(self, run: Run, job: Callable[[Run], T]) -> T:
         """Run *job* in the thread; keep the time of *run*."""
@@ -305,6 +307,14 @@ class Running:
     def cpu_seconds(self) -> float:
         """Time the statement has used in the database's thread."""
         return self._run.elapsed()
+
+    @property
+    def wanted(self) -> dict[str, Where]:
+        """What every run wants of an evented table, once all rows are here and it is sure."""
+        run = self._run
+        if not run.is_single:
+            return {}
+        return {name: wheres[0] for name, wheres in run.wanted.items() if len(wheres) == 1}
 
     def _close(self) -> None:
         database, run, session = self._database, self._run, self._session

@@ -50,6 +50,12 @@ class Run:
         self.text_bytes: int | None = None
         """Size of the text and blobs so far, where it is counted on the way."""
         self.tables: set[str] = set()
+        self.functions: set[str] = set()
+        """Names of the functions that the statement calls."""
+        self.wanted: dict[str, list[Where]] = {}
+        """What each scan of an evented table wanted."""
+        self.is_single = False
+        """Whether every run reads one table, in one scan, with the same conditions."""
         self.scans: dict[str, Scan] = {}
         self.began: float | None = None
         """When the job that the thread is doing for this run began."""

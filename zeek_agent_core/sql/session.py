@@ -22,6 +22,7 @@ from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import direct, functions
 from zeek_agent_core.sql.pushdown import Layout
 from zeek_agent_core.sql.run import Run
+from zeek_agent_core.sql.single import Singles
 from zeek_agent_core.sql.statement import (
     Authorizer,
     Statement,
@@ -94,6 +95,7 @@ class Session:
             self.connection.limit(limit, most)
         self.connection.limit(apsw.SQLITE_LIMIT_LENGTH, self.limits.cell_bytes)
         self.connection.limit(apsw.SQLITE_LIMIT_SQL_LENGTH, self.limits.sql_bytes)
+        self._singles = Singles(self.connection)
         self.authorizer = Authorizer(
             self.tables, pure_functions(self.connection), builtin_modules(self.connection)
         )
@@ -151,6 +153,8 @@ class Session:
         except apsw.ExecTraceAbort:
             self._results[run] = self._direct(run, compiled[0])
         self._counts[run] = (0, 0)
+        if run.tables and any(isinstance(self.tables[name], Evented) for name in run.tables):
+            run.is_single = is_direct or self._singles.is_single(run)
         return compiled[0]
 
     def _positions(self, statement: Statement) -> list[int]:
@@ -215,6 +219,7 @@ class Session:
 
     def _scan(self, table: Table, where: Where, run: Run) -> Iterator[Row]:
         if isinstance(table, Evented):
+            run.wanted.setdefault(table.name, []).append(where)
             return self.events(table.name, *run.positions.get(table.name, (0, None)))
         if isinstance(table, Snapshot):
             return table.rows(where)

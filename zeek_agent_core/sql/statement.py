@@ -120,6 +120,8 @@ class Authorizer:
 
     def _function(self, name: str) -> int:
         if name in self.functions:
+            if self.run is not None:
+                self.run.functions.add(name)
             return apsw.SQLITE_OK
         return self._refuse(f"function {name}() is not allowed: it does more than compute")
 

@@ -30,10 +30,17 @@ class ZeekAgentTables(Snapshot):
         Column("buffered", Type.COUNT, "events held; NULL for a snapshot"),
         Column("dropped", Type.COUNT, "events lost before a query read them; NULL for a snapshot"),
         Column("queries", Type.COUNT, "active queries on an evented table; NULL for a snapshot"),
+        Column(
+            "losses",
+            Type.TEXT,
+            "what makes up `dropped`, as JSON by cause: `ring` and `age` are events that no query "
+            "read in time, `gap` are times without a source; NULL for a snapshot",
+        ),
     )
-    volatile = frozenset(
-        {"runs", "rows", "duration", "errors", "last_error", "warnings", "last_warning", "dropped"}
-    )
+    volatile = frozenset({
+        "runs", "rows", "duration", "errors", "last_error", "warnings", "last_warning",
+        "dropped", "losses",
+    })  # fmt: skip
     examples = (
         "SELECT name, provider, version FROM zeek_agent_tables",
         (

@@ -15,6 +15,7 @@ from zeek_agent_core.broker.session import Session, SessionOptions
 from zeek_agent_core.broker.transport import Flavour
 from zeek_agent_core.broker.websocket import WebSocket
 from zeek_agent_core.errors import StatementError
+from zeek_agent_core.events import Events
 from zeek_agent_core.query import ResultColumn
 from zeek_agent_core.schedule.scheduler import Scheduler
 from zeek_agent_core.testing.zeek import HELLO, Zeek
@@ -53,22 +54,6 @@ class Sql:
         return frozenset({"numbers"})
 
 
-class NoEvents:
-    """Stands for evented tables, of which there are none."""
-
-    def acquire(self, names):
-        pass
-
-    def release(self, names):
-        pass
-
-    def positions(self, names):
-        return {}
-
-    def mark_read(self, table, position):
-        pass
-
-
 class Agent:
     """A link and a scheduler."""
 
@@ -78,7 +63,7 @@ class Agent:
         self.scheduler = Scheduler(
             execute=self.sql.execute,
             prepare=self.sql.prepare,
-            events=NoEvents(),
+            events=Events([], self.spawn),
             spawn=self.spawn,
             tables={"numbers"},
         )

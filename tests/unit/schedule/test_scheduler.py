@@ -11,10 +11,12 @@ import pytest
 from zeek_agent_core.errors import QueryError, StatementError
 from zeek_agent_core.events import EventBuffer
 from zeek_agent_core.query import Change, Query, ResultColumn, Subscription
-from zeek_agent_core.schedule.scheduler import Scheduler
+from zeek_agent_core.schedule.scheduler import QUIET, Scheduler
+from zeek_agent_core.table import Where
 
 COLUMNS = (ResultColumn("value"),)
 INTERVAL = 10
+WHERE = Where(frozenset({"value"}), allowed={"value": frozenset({"x"})})
 
 
 class FakeEvents:
@@ -23,15 +25,27 @@ class FakeEvents:
     def __init__(self, *names):
         self.buffers = {name: EventBuffer(1000, 1e9) for name in names}
         self.users = Counter()
+        self.complete_from = 0
+        self.wanted = {}
+        self.lost = {}
 
-    def acquire(self, names):
+    def acquire(self, names, _reader):
         self.users.update(self.buffers.keys() & names)
 
-    def release(self, names):
+    def release(self, names, _reader):
         self.users.subtract(self.buffers.keys() & names)
 
     def positions(self, names):
         return {name: self.buffers[name].last for name in self.buffers.keys() & names}
+
+    def complete(self, names):
+        return dict.fromkeys(self.positions(names), self.complete_from)
+
+    def want(self, reader, wheres):
+        self.wanted[reader.query.id] = wheres
+
+    def losses(self, names):
+        return {name: text for name, text in self.lost.items() if name in names}
 
     def mark_read(self, table, position):
         self.buffers[table].read = position
@@ -81,7 +95,7 @@ class Bench:
             rows = list(self.events.buffers[table].rows(*positions[table]))
         if self.hold is not None:
             await self.hold.wait()
-        return SimpleNamespace(columns=COLUMNS, rows=list(rows), seconds=0.25)
+        return SimpleNamespace(columns=COLUMNS, rows=list(rows), seconds=0.25, wanted={"e": WHERE})
 
     async def settle(self):
         while self.tasks:
@@ -107,6 +121,7 @@ class Keeper:
     def __init__(self):
         self.results = []
         self.errors = []
+        self.losses = []
         self.ends = []
 
     def result(self, query, result):
@@ -117,6 +132,9 @@ class Keeper:
 
     def done(self, query, *, is_cancelled):
         self.ends.append(is_cancelled)
+
+    def lost(self, query, text):
+        self.losses.append(text)
 
     def last(self):
         """Return the last result, as changes."""
@@ -135,6 +153,9 @@ class Raiser(Keeper):
 
     def failed(self, query, error):
         raise RuntimeError("failed")
+
+    def lost(self, query, text):
+        raise RuntimeError("lost")
 
     def done(self, query, *, is_cancelled):
         raise RuntimeError("done")
@@ -238,7 +259,7 @@ async def test_each_event_once(bench, subscription):
     added = 0
     for step in range(60):
         for _ in range(step % 4):
-            bench.events.buffers["e"].add(("same",), 0.0)
+            bench.events.buffers["e"].add([("same",)], 0.0)
             added += 1
         await bench.tick(1)
     await bench.tick(20)
@@ -249,7 +270,7 @@ async def test_each_event_once(bench, subscription):
 
 async def test_events_begin_with_the_query(bench):
     """A subscription to events does not get those from before it; snapshots do."""
-    bench.events.buffers["e"].add(("before",), 0.0)
+    bench.events.buffers["e"].add([("before",)], 0.0)
     live = await bench.install("live", "e", subscription=Subscription.EVENTS)
     full = await bench.install("full", "e", subscription=Subscription.SNAPSHOTS)
     await bench.tick()
@@ -260,7 +281,7 @@ async def test_failed_run_loses_no_event(bench):
     """What a failed run would have read is read by the next one."""
     keeper = await bench.install(sql="e", subscription=Subscription.EVENTS)
     await bench.tick()
-    bench.events.buffers["e"].add(("x",), 0.0)
+    bench.events.buffers["e"].add([("x",)], 0.0)
     bench.tables["e"] = QueryError("broken")
     await bench.tick(INTERVAL)
     del bench.tables["e"]
@@ -273,7 +294,7 @@ async def test_differences_of_an_evented_table(bench):
     """Differences of an evented table add an event, and delete it one interval later."""
     keeper = await bench.install(sql="e", subscription=Subscription.DIFFERENCES)
     await bench.tick()
-    bench.events.buffers["e"].add(("x",), 0.0)
+    bench.events.buffers["e"].add([("x",)], 0.0)
     await bench.tick(INTERVAL)
     assert keeper.last() == [(Change.ADD, ("x",))]
     await bench.tick(INTERVAL)
@@ -371,7 +392,7 @@ async def test_alike_statements_at_different_events(bench):
     """Queries of the same text do not share a run when they have read differently far."""
     await bench.install("one", "e", subscription=Subscription.SNAPSHOTS)
     await bench.tick()
-    bench.events.buffers["e"].add(("x",), 0.0)
+    bench.events.buffers["e"].add([("x",)], 0.0)
     await bench.tick(INTERVAL)
     late = await bench.install("two", "e", subscription=Subscription.SNAPSHOTS)
     await bench.tick(INTERVAL)
@@ -570,3 +591,39 @@ async def test_run_wakes_up(bench):
             await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.wait([task])
+
+
+async def test_wants_are_handed_on(bench):
+    """After a run the evented tables know what the query wants of them."""
+    await bench.install("e", sql="e", subscription=Subscription.EVENTS)
+    assert bench.events.wanted == {}
+    await bench.tick()
+    assert bench.events.wanted == {"e": {"e": WHERE}}
+
+
+async def test_begins_where_rows_are_complete(bench):
+    """A query does not read what others have narrowed before it came."""
+    for value in "abc":
+        bench.events.buffers["e"].add([(value,)], 0.0)
+    bench.events.complete_from = 2
+    keeper = await bench.install(sql="e", subscription=Subscription.SNAPSHOTS)
+    await bench.tick()
+    assert keeper.values() == ["c"]
+
+
+async def test_losses_are_told_now_and_then(bench):
+    """An asker hears of lost events once per change, and not more often than once a minute."""
+    bench.events.lost = {"e": "ring 1", "other": "ring 5"}
+    keeper = await bench.install(sql="e", subscription=Subscription.EVENTS)
+    raiser = await bench.install("r", sql="e", recipient=Raiser(), subscription=Subscription.EVENTS)
+    assert isinstance(raiser, Raiser)
+    await bench.tick()
+    assert keeper.losses == []
+    for count in (2, 2, 3):
+        bench.events.lost = {"e": f"ring {count}"}
+        await bench.tick(INTERVAL)
+    text = "table e lost events since the agent started: ring "
+    assert keeper.losses == [text + "2"]
+    await bench.tick(QUIET)
+    await bench.tick(QUIET)
+    assert keeper.losses == [text + "2", text + "3"]
