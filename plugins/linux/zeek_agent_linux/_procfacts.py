@@ -53,7 +53,7 @@ class Facts:
             self._parts.append(_groups)
         if "auid" in wanted:
             self._parts.append(_login)
-        self._parts.append(_ids)
+        self._parts.append(_ids if {"ruid", "rgid"}.intersection(columns) else _effective_ids)
         self._inherited = wanted & INHERITED
         self._of_parents: dict[int, Process] = {}
 
@@ -150,6 +150,13 @@ def _groups(directory: str, process: Process, _extra: Extra) -> None:
 def _login(directory: str, process: Process, _extra: Extra) -> None:
     number = int(_procfs.read(directory + "/loginuid"))
     process.auid = None if number == UNSET else number
+
+
+def _effective_ids(directory: str, process: Process, _extra: Extra) -> None:
+    """Take the effective IDs from the directory, which is much cheaper."""
+    if process.uid is None or process.gid is None:
+        status = os.stat(directory)  # noqa: PTH116
+        process.uid, process.gid = status.st_uid, status.st_gid
 
 
 def _ids(directory: str, process: Process, _extra: Extra) -> None:
