@@ -13,7 +13,7 @@ from zeek_agent_linux import _procseed
 from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._kernelclock import KernelClock
 from zeek_agent_linux._pidns import check_initial
-from zeek_agent_linux._procfacts import Facts
+from zeek_agent_linux._procfacts import SHORT_NAME, Facts
 from zeek_agent_linux._procrows import EventRow, ProcessRows
 from zeek_agent_linux._proctree import ProcessTree
 from zeek_agent_linux._readable import Readable
@@ -80,7 +80,7 @@ class TraceSource(Source):
                     await asyncio.sleep(AGAIN_SECONDS)
                 else:
                     await readable.wait()
-                events, _ = await ordered.read()
+                events = await ordered.read()
                 gone = {e.values[0] for e in events if instance.names[e.kind] == EXIT}
                 for start in range(0, len(events), SLICE):
                     rows = self._work(instance, events[start : start + SLICE], gone)
@@ -127,7 +127,8 @@ class TraceSource(Source):
         extra = {}
         if self._rows.wants_started and self._facts.are_wanted:
             if pid not in gone:
-                extra = self._facts.read(process)
+                short = path.rpartition(b"/")[2][:SHORT_NAME]
+                extra = self._facts.read(process, short)
             self._facts.inherit(process, self._tree)
         process.name = text(path)
         startup = self._clock.startup(process.started)

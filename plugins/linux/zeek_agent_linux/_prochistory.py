@@ -16,7 +16,6 @@ see each process as it was at the time of the event.
 """
 
 import asyncio
-from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -115,14 +114,14 @@ class History:
             entries += [(since_boot(item[0].time), item) for item in items]
         return entries
 
-    def apply(self, entries: Iterable[Entry]) -> None:
-        """Learn what `read` has returned."""
-        for time, item in entries:
-            apply(self.tree, time, item)
+    def apply(self, entry: Entry) -> Process | None:
+        """Learn one of what `read` has returned; return as `apply` does."""
+        return apply(self.tree, *entry)
 
     def refresh(self) -> None:
         """Learn all that has happened until now."""
-        self.apply(self.read())
+        for entry in self.read():
+            self.apply(entry)
 
     def find(self, thread: int, time: int | None = None) -> Process | None:
         """Return the process that a *thread* belongs to or did, at *time* if that is known."""

@@ -31,23 +31,22 @@ class Ordered:
         """Read from *reader*."""
         self._reader = reader
         self._held: list[Event] = []
+        self.until = 0
+        """Until when the events returned so far are complete, in nanoseconds since boot."""
 
     @property
     def is_holding(self) -> bool:
         """Whether there are events that have been read but not returned."""
         return bool(self._held)
 
-    async def read(self) -> tuple[list[Event], int]:
-        """Return events in the order of time, and until when they are complete.
-
-        Times are nanoseconds since boot.
-        """
-        until = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - SLACK
+    async def read(self) -> list[Event]:
+        """Return events in the order of time."""
+        self.until = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - SLACK
         events = self._held
         for some in self._reader.read():
             events += some
             await asyncio.sleep(0)
         events.sort(key=_time_of)
-        end = bisect_left(events, until, key=_time_of)
+        end = bisect_left(events, self.until, key=_time_of)
         self._held = events[end:]
-        return events[:end], until
+        return events[:end]
