@@ -8,7 +8,7 @@ nor why a connection failed.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import Any
@@ -172,12 +172,12 @@ class TraceSource(Source):
         while entries and entries[0][0] <= time and history is not None:
             self._finder.apply(history, entries.popleft())
 
-    def _change(self, time: int, values: tuple[Any, ...]) -> Iterator[Told]:
-        flags, thread, key, old, new, family, sport, dport, _, *addresses = values
+    def _change(self, time: int, values: tuple[Any, ...]) -> Sequence[Told]:
+        flags, thread, key, old, new, sport, dport, family, *addresses = values
         local, remote, local6, remote6 = addresses
         ends = parse_ends(family, sport, dport, (local, remote), (local6, remote6))
         if ends is None:
-            return iter(())
+            return ()
         owner: Owner | None = None
         if old == CLOSE and not flags & IN_INTERRUPT:
             wanted = self.table.wanted
