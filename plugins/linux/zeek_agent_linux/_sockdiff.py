@@ -17,6 +17,8 @@ from zeek_agent_linux._sockrows import Flow
 from zeek_agent_linux._tcpstates import Ends, Told, ends_of
 
 UDP = 17
+SHARE = 20
+"""A look may take this part of the time between two looks."""
 CLOSE, LISTEN = 7, 10
 ALIVE = Filter(states=sum(1 << state for state in (1, 4, 5, 7, 8, 9, 10, 11)))
 """All states but those that come before a connection and after it."""
@@ -82,16 +84,18 @@ class Differences:
             return [("closed", self._known.pop(key))]
         if not ends.remote_port or not ends.local_port:
             return []  # it never had a peer, or was reset, which forgets it
-        netns = self._own_netns
-        is_in = (netns, protocol, ends.local_port) in self._ports
         flow = Flow(
             f"{ends} {time_ns()}", ends.family, protocol, ends.local_addr, ends.local_port,
-            ends.remote_addr, ends.remote_port, "in" if is_in else "out", netns=netns,
+            ends.remote_addr, ends.remote_port, netns=self._own_netns,
         )  # fmt: skip
-        if is_in:
+        if (flow.netns, protocol, flow.local_port) in self._ports:
+            flow.direction = "in"
             self._own_by_listener([flow])
-        elif protocol == TCP and not ending.acked:
+        elif protocol == TCP and not ending.acked and not ending.received:
+            flow.direction = "out"
             return [("failed", flow)]  # not even its SYN was acknowledged
+        elif ending.has_opened:
+            flow.direction = "out"
         return [("established", flow), ("closed", flow)]
 
     def _list(self) -> list[Listing]:

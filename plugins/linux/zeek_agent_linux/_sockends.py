@@ -7,6 +7,7 @@ tcp.h. They are those of the agent's own network namespace, without process.
 import errno
 import socket
 import struct
+from collections.abc import Sequence
 from socket import ntohs
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -17,7 +18,7 @@ from zeek_agent_linux._sockquery import ADDRESSES, FAMILIES
 from zeek_agent_linux._tcpstates import Ends
 
 SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
-GROUPS = (1, 2, 3, 4)  # SKNLGRP_INET_TCP_DESTROY, _UDP_, INET6_TCP_, _UDP_
+TCP_GROUPS, UDP_GROUPS = (1, 3), (2, 4)  # SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_...
 BUFFER = 16 << 20
 """Bytes of the kernel's memory for messages that were not read yet."""
 
@@ -39,6 +40,11 @@ class Ending(NamedTuple):
     """The same, of what came from the peer."""
     sent: int | None = None
     """Bytes of data that were sent, once each."""
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether both a SYN and a FIN were acknowledged: who accepts has no SYN of its own."""
+        return None not in {self.acked, self.sent} and (self.acked or 0) - (self.sent or 0) > 1
 
     def counts(self, *, has_opened: bool) -> tuple[int | None, int | None]:
         """Return the bytes of data that the peer acknowledged, and those it sent.
@@ -101,8 +107,9 @@ def _attributes(message: bytes | memoryview, end: int) -> list[tuple[int, bytes]
 class Endings:
     """A socket that gets the announcements, from when it is entered until it is left."""
 
-    def __init__(self) -> None:
-        """Do nothing yet."""
+    def __init__(self, groups: Sequence[int] = (*TCP_GROUPS, *UDP_GROUPS)) -> None:
+        """Get what is announced to *groups*; nothing happens yet."""
+        self._groups = groups
         self.overruns = 0
         """How often the kernel had to drop announcements, so far; it does not say how many."""
         self.forged = 0
@@ -116,7 +123,7 @@ class Endings:
         try:
             self._socket.bind((0, 0))
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
-            for group in GROUPS:
+            for group in self._groups:
                 self._socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
         except OSError:
             self._socket.close()

@@ -13,13 +13,11 @@ from time import monotonic, time_ns
 from zeek_agent_core.api import Row, Source, Sourced, TableError
 from zeek_agent_linux import _procfs, _sockseed
 from zeek_agent_linux._readable import GATHER_SECONDS, Readable
-from zeek_agent_linux._sockdiff import UDP, Differences
+from zeek_agent_linux._sockdiff import SHARE, UDP, Differences
 from zeek_agent_linux._sockends import Ending, Endings
 from zeek_agent_linux._sockrows import EventRow, SocketRows
 from zeek_agent_linux._tcpstates import TCP, Told
 
-SHARE = 20
-"""A look may take this part of the time between two looks."""
 SLICE = 500
 """Announcements that are worked on before others have their turn."""
 
@@ -91,12 +89,7 @@ class PollingSource(Source):
 
     def _tell(self, told: Sequence[Told]) -> list[EventRow]:
         self._rows.refresh()
-        now = time_ns()
-        rows = [
-            self._rows.row(flow, state, now // 1000, now if state == "closed" else None)
-            for state, flow in told
-        ]
-        return [row for row in rows if row is not None]
+        return self._rows.of(told, time_ns())
 
     def _count(self, endings: Endings | None) -> None:
         """Tell of what was lost or made up since the last time."""

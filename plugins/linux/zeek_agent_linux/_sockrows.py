@@ -5,6 +5,7 @@ with each state that is told; it returns a row, or None if no query wants it.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +106,14 @@ class SocketRows:
                 flow.seuid = seuid(self._salt, flow.key)
             row["seuid"] = flow.seuid
         return row
+
+    def of(self, told: Iterable[tuple[str, Flow]], now: int) -> list[EventRow]:
+        """Return the rows of some states and flows at *now* (ns since the epoch, as `since`)."""
+        made = (
+            self.row(flow, state, now // 1000, now if state == "closed" else None)
+            for state, flow in told
+        )
+        return [row for row in made if row is not None]
 
 
 def seuid(salt: bytes, key: str) -> str:
