@@ -1,0 +1,28 @@
+"""The layout of a record, by which a program writes it and Python reads it."""
+
+import struct
+
+LETTERS = {"B": 1, "H": 2, "I": 4, "i": 4, "Q": 8, "q": 8}
+STACK = 512
+
+
+class Record:
+    """Named fields, one after the other, each at a multiple of its size.
+
+    A field is a letter of `struct` or, for bytes, their number and `s`.
+    """
+
+    def __init__(self, **fields: str) -> None:
+        """Lay out *fields* in order; the end is filled up to a multiple of 8."""
+        self.places: dict[str, tuple[int, int]] = {}
+        offset = 0
+        for name, letter in fields.items():
+            size = LETTERS.get(letter) or int(letter.removesuffix("s"))
+            if letter in LETTERS and offset % size:
+                raise ValueError(f"field {name} lies across its boundary")
+            self.places[name] = offset, size
+            offset += size
+        self.size = (offset + 7) & ~7
+        padding = f"{self.size - offset}x" if self.size > offset else ""
+        self.struct = struct.Struct("=" + "".join(fields.values()) + padding)
+        self.names = tuple(fields)
