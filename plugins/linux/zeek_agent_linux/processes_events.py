@@ -5,13 +5,14 @@ from types import MappingProxyType
 from zeek_agent_core.api import Host, hookimpl
 from zeek_agent_core.schema import processes_events as schema
 from zeek_agent_linux._processes_connector import ConnectorSource
+from zeek_agent_linux._processes_events_bpf import BpfSource
 from zeek_agent_linux._processes_polling import PollingSource
 
 
 class ProcessesEvents(schema.ProcessesEvents):  # noqa: D101
     # The description is that of the declaration.
 
-    sources = (ConnectorSource, PollingSource)
+    sources = (BpfSource, ConnectorSource, PollingSource)
     settings = MappingProxyType(
         {**schema.ProcessesEvents.settings, "forks": False, "interval": 1.0}
     )

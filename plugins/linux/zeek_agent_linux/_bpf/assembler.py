@@ -57,6 +57,7 @@ MOVE, CALL, EXIT, ALWAYS, WIDE_LOAD = 0xB7, 0x85, 0x95, 0x05, 0x18
 REGISTER = 0x08
 """Bit of an operation whose right side is a register."""
 LOAD, STORE_NUMBER, STORE_REGISTER, ALU64, JUMP = 0x61, 0x62, 0x63, 0x07, 0x05
+ATOMIC = 0xDB
 MAP_FD, BTF_VARIABLE = 1, 3
 WORD = 8
 
@@ -108,6 +109,10 @@ class Assembler:
             self._add(STORE_REGISTER | SIZES[size], base, value, offset)
         else:
             self._add(STORE_NUMBER | SIZES[size], base, 0, offset, value)
+
+    def atomic_add(self, base: R, offset: int, value: R) -> None:
+        """Add a register to 8 bytes of memory, whoever else does so at the same moment."""
+        self._add(ATOMIC, base, value, offset)
 
     def jump(self, label: str) -> None:
         """Go on at *label*."""

@@ -17,7 +17,7 @@ class Iterator:
         self.name = name
         self._program = syscall.load(name, code, syscall.ITERATOR, target, flags)
         try:
-            self._link = syscall.link(self._program, syscall.ITERATOR)
+            self._link = syscall.attach_iterator(self._program)
         except OSError:
             os.close(self._program)
             raise

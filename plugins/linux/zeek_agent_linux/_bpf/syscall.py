@@ -8,16 +8,17 @@ import errno
 import os
 import resource
 import struct
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
 NUMBERS: Final[Mapping[str, int]] = MappingProxyType({"x86_64": 321, "aarch64": 280})
 """Number of the system call, by machine."""
 
-MAP_CREATE, MAP_UPDATE, MAP_DELETE, PROG_LOAD, OBJ_INFO, LINK_CREATE, ITER_CREATE = (
-    0, 2, 3, 5, 15, 28, 33
-)  # fmt: skip
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE = 0, 1, 2, 3
+PROG_LOAD, OBJ_INFO, TRACEPOINT_OPEN, LINK_CREATE, ITER_CREATE = 5, 15, 17, 28, 33
 HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, RINGBUF = 1, 2, 6, 9, 27
 TRACING = 26
 TRACEPOINT, ITERATOR = 23, 28
@@ -27,6 +28,7 @@ SLEEPABLE = 1 << 4
 ATTRIBUTES = 144
 LOG_BYTES = 1 << 18
 MACHINE = os.uname().machine
+IS_LITTLE = sys.byteorder == "little"
 
 
 def call(command: int, attributes: bytes | bytearray) -> int:
@@ -54,10 +56,8 @@ def _charged(command: int, attributes: bytes | bytearray) -> int:
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         if resource.getrlimit(resource.RLIMIT_MEMLOCK) == unlimited:
             raise
-        try:
+        with suppress(OSError, ValueError):  # the second attempt tells the reason
             resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
-        except (OSError, ValueError):
-            pass  # the second attempt tells the reason
         return call(command, attributes)
 
 
@@ -71,6 +71,15 @@ def create_map(kind: int, key: int, value: int, entries: int) -> int:
 def update_map(map_fd: int, key: bytes, value: bytes) -> None:
     """Set an entry of a map."""
     _element(MAP_UPDATE, map_fd, key, value)
+
+
+def look_up(map_fd: int, key: bytes, size: int) -> bytes:
+    """Return the entry of a map, *size* bytes long."""
+    keys = ctypes.create_string_buffer(key, len(key))
+    value = ctypes.create_string_buffer(size)
+    at = ctypes.addressof(keys), ctypes.addressof(value)
+    call(MAP_LOOKUP, struct.pack("=I4xQQQ", map_fd, *at, 0))
+    return value.raw
 
 
 def delete_from_map(map_fd: int, key: bytes) -> None:
@@ -114,10 +123,8 @@ def _verdict(attributes: bytearray) -> str:
     """Return the last line with a reason that the verifier gives for a refusal."""
     log = ctypes.create_string_buffer(LOG_BYTES)
     struct.pack_into("=IIQ", attributes, 24, 1, LOG_BYTES, ctypes.addressof(log))
-    try:
+    with suppress(OSError):  # as before; the log is what matters
         os.close(call(PROG_LOAD, attributes))
-    except OSError:
-        pass  # as before; the log is what matters
     lines = log.value.decode(errors="replace").splitlines()
     reasons = [
         line for line in lines if line and not line.startswith(("processed ", "verification"))
@@ -125,9 +132,14 @@ def _verdict(attributes: bytearray) -> str:
     return reasons[-1].strip() if reasons else ""
 
 
-def link(program: int, attach: int) -> int:
-    """Attach a program, for as long as the returned descriptor is open."""
-    return call(LINK_CREATE, struct.pack("=IIII", program, 0, attach, 0).ljust(64, b"\0"))
+def attach_iterator(program: int) -> int:
+    """Make an iterator of a program, for as long as the returned descriptor is open."""
+    return call(LINK_CREATE, struct.pack("=IIII", program, 0, ITERATOR, 0).ljust(64, b"\0"))
+
+
+def attach_tracepoint(program: int) -> int:
+    """Let a program run at its tracepoint, for as long as the returned descriptor is open."""
+    return call(TRACEPOINT_OPEN, struct.pack("=QI4x", 0, program))
 
 
 def create_iterator(link_fd: int) -> int:
