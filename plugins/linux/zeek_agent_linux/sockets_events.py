@@ -4,13 +4,17 @@ from types import MappingProxyType
 
 from zeek_agent_core.api import Host, hookimpl
 from zeek_agent_core.schema import sockets_events as schema
+from zeek_agent_linux._sockets_events_bpf import BpfSource
 from zeek_agent_linux._sockets_polling import PollingSource
 
 
 class SocketsEvents(schema.SocketsEvents):  # noqa: D101
     # The description is that of the declaration.
 
-    sources = (PollingSource,)
+    sources = (
+        BpfSource,
+        PollingSource,
+    )
     settings = MappingProxyType({**schema.SocketsEvents.settings, "interval": 2.0})
 
 

@@ -31,16 +31,15 @@ class Helper(IntEnum):
     MAP_UPDATE = 2
     MAP_DELETE = 3
     CURRENT_PID_TGID = 14
+    CURRENT_COMM = 16
+    CURRENT_TASK = 35
     PROBE_READ_USER = 112
     PROBE_READ_KERNEL = 113
-    PROBE_READ_USER_STR = 114
     PROBE_READ_KERNEL_STR = 115
     KTIME_BOOT = 125
     SEQ_WRITE = 127
     RINGBUF_OUTPUT = 130
     D_PATH = 147
-    THIS_CPU_PTR = 154
-    CURRENT_TASK_BTF = 158
     SOCK_FROM_FILE = 162
     COPY_FROM_USER_TASK = 191
 
@@ -58,7 +57,7 @@ REGISTER = 0x08
 """Bit of an operation whose right side is a register."""
 LOAD, STORE_NUMBER, STORE_REGISTER, ALU64, JUMP = 0x61, 0x62, 0x63, 0x07, 0x05
 ATOMIC = 0xDB
-MAP_FD, BTF_VARIABLE = 1, 3
+MAP_FD = 1
 WORD = 8
 
 
@@ -128,16 +127,12 @@ class Assembler:
             self._add(JUMPS[operator] | JUMP, left, number=right)
 
     def call(self, helper: Helper) -> None:
-        """Call a function of the kernel; it leaves its result in `R0`, and `R1` to `R5` are lost."""
+        """Call a function of the kernel: its result is in `R0`, and `R1` to `R5` are lost."""
         self._add(CALL, 0, number=helper)
 
     def load_map(self, to: R, map_fd: int) -> None:
         """Load the address of a map."""
         self._code += [INSTRUCTION.pack(WIDE_LOAD, to | MAP_FD << 4, 0, map_fd), bytes(8)]
-
-    def load_variable(self, to: R, number: int) -> None:
-        """Load the address of a variable of the kernel, given by its number in BTF."""
-        self._code += [INSTRUCTION.pack(WIDE_LOAD, to | BTF_VARIABLE << 4, 0, number), bytes(8)]
 
     def stack(self, to: R, offset: int) -> None:
         """Load the address of a place on the stack; *offset* is negative."""

@@ -20,7 +20,7 @@ MEMBER = struct.Struct("=III")
 ARRAY = struct.Struct("=III")
 
 INT, PTR, ARRAY_KIND, STRUCT, UNION = 1, 2, 3, 4, 5
-TYPEDEF, FUNC, FUNC_PROTO, VAR = 8, 12, 13, 14
+TYPEDEF, FUNC, FUNC_PROTO = 8, 12, 13
 MODIFIERS = frozenset({8, 9, 10, 11, 18})
 """Typedef, volatile, const, restrict and tags: names for another type."""
 KINDS = 20

@@ -1,5 +1,6 @@
 """BPF where it works; where it does not, the reason, told once."""
 
+import errno
 import logging
 import time
 from collections.abc import Callable
@@ -83,6 +84,6 @@ class Choice(Generic[T]):
 def reason_of(error: OSError) -> str:
     """Return what people should read; a plain refusal is mostly for want of privileges."""
     text = error.strerror or str(error)
-    if isinstance(error, PermissionError):
+    if error.errno == errno.EPERM:
         return f"{text}; it needs CAP_BPF and CAP_PERFMON (or root), and no lockdown"
     return text

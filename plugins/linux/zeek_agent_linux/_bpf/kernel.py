@@ -83,11 +83,6 @@ class Kernel:
         count: int = self._answer(f"arguments {tracepoint}", look_up)
         return count
 
-    def variable(self, name: str) -> int | None:
-        """Return the number of a variable, if BTF has it."""
-        found: int | None = self._answer(f"{btf.VAR} {name}", lambda: self._number(btf.VAR, name))
-        return found
-
     def save(self) -> None:
         """Let go of BTF, and keep what was learned for the next start."""
         self._btf = None

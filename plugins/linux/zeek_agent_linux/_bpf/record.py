@@ -3,11 +3,11 @@
 import struct
 
 LETTERS = {"B": 1, "H": 2, "I": 4, "i": 4, "Q": 8, "q": 8}
-STACK = 512
+WORD = 8
 
 
 class Record:
-    """Named fields, one after the other, each at a multiple of its size.
+    """Named fields, one after the other, each at a multiple of its size, or of 8.
 
     A field is a letter of `struct` or, for bytes, their number and `s`.
     """
@@ -18,7 +18,7 @@ class Record:
         offset = 0
         for name, letter in fields.items():
             size = LETTERS.get(letter) or int(letter.removesuffix("s"))
-            if letter in LETTERS and offset % size:
+            if offset % min(size, WORD):
                 raise ValueError(f"field {name} lies across its boundary")
             self.places[name] = offset, size
             offset += size

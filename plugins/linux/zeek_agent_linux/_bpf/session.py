@@ -41,6 +41,7 @@ class MapSpec(NamedTuple):
     key: int
     value: int
     entries: int
+    flags: int = 0
 
 
 class Session:

@@ -24,6 +24,8 @@ TRACING = 26
 TRACEPOINT, ITERATOR = 23, 28
 """What a program of type tracing is attached to."""
 SLEEPABLE = 1 << 4
+GROWING = 1
+"""Flag of a map: entries take memory when they are made (BPF_F_NO_PREALLOC)."""
 
 ATTRIBUTES = 144
 LOG_BYTES = 1 << 18
@@ -52,19 +54,20 @@ def _charged(command: int, attributes: bytes | bytearray) -> int:
     """Make a call that kernels up to 5.10 count against the limit of locked memory."""
     try:
         return call(command, attributes)
-    except PermissionError:
+    except PermissionError as error:
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        if resource.getrlimit(resource.RLIMIT_MEMLOCK) == unlimited:
+        is_refused = error.errno != errno.EPERM  # by the verifier, which says EACCES
+        if is_refused or resource.getrlimit(resource.RLIMIT_MEMLOCK) == unlimited:
             raise
         with suppress(OSError, ValueError):  # the second attempt tells the reason
             resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
         return call(command, attributes)
 
 
-def create_map(kind: int, key: int, value: int, entries: int) -> int:
+def create_map(kind: int, key: int, value: int, entries: int, flags: int = 0) -> int:
     """Return the descriptor of a new map; sizes in bytes."""
     return _charged(
-        MAP_CREATE, struct.pack("=IIIII", kind, key, value, entries, 0).ljust(72, b"\0")
+        MAP_CREATE, struct.pack("=IIIII", kind, key, value, entries, flags).ljust(72, b"\0")
     )
 
 

@@ -1,7 +1,19 @@
 """What several programs do alike: columns of a process, paths, and handing over a record."""
 
 from zeek_agent_linux._bpf.assembler import (
-    R0, R1, R2, R3, R4, R5, R7, R8, R10, Assembler, Helper, R, Writer,
+    R0,
+    R1,
+    R2,
+    R3,
+    R4,
+    R5,
+    R7,
+    R8,
+    R10,
+    Assembler,
+    Helper,
+    R,
+    Writer,
 )  # fmt: skip
 from zeek_agent_linux._bpf.btf import Member
 from zeek_agent_linux._bpf.kernel import Kernel

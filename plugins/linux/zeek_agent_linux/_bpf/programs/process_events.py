@@ -6,7 +6,18 @@ All of them run in the process they tell of, or in its parent.
 
 from zeek_agent_linux._bpf import syscall
 from zeek_agent_linux._bpf.assembler import (
-    R0, R1, R2, R3, R6, R7, R8, R9, R10, Assembler, Helper, Writer,
+    R0,
+    R1,
+    R2,
+    R3,
+    R6,
+    R7,
+    R8,
+    R9,
+    R10,
+    Assembler,
+    Helper,
+    Writer,
 )  # fmt: skip
 from zeek_agent_linux._bpf.btf import Member
 from zeek_agent_linux._bpf.kernel import Kernel

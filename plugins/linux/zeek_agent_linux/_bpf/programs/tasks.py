@@ -6,7 +6,20 @@ include/linux/sched/signal.h, include/linux/mm_types.h, kernel/bpf/task_iter.c.
 """
 
 from zeek_agent_linux._bpf.assembler import (
-    R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Assembler, Helper, Writer,
+    R0,
+    R1,
+    R2,
+    R3,
+    R4,
+    R5,
+    R6,
+    R7,
+    R8,
+    R9,
+    R10,
+    Assembler,
+    Helper,
+    Writer,
 )  # fmt: skip
 from zeek_agent_linux._bpf.btf import Member
 from zeek_agent_linux._bpf.kernel import Kernel
@@ -64,7 +77,7 @@ def numbers(kernel: Kernel, *, threads: bool) -> bytes:
     _signals(a, row, kernel)
     _memory(a, row, kernel)
     a.label("write")
-    _write(a, row.start, NUMBERS.size)
+    write(a, row.start, NUMBERS.size)
     a.label("end")
     a.end()
     return a.code()
@@ -136,7 +149,7 @@ def resident(kernel: Kernel) -> list[Member]:
     return [Member(first.offset + step * number, 8) for number in RESIDENT]
 
 
-def _write(a: Assembler, start: int, size: int) -> None:
+def write(a: Assembler, start: int, size: int) -> None:
     """Write the record on the stack to the reader."""
     a.load(R1, R6, META)
     a.load(R1, R1, SEQ_FILE)
@@ -174,7 +187,7 @@ def paths(kernel: Kernel, buffer: int) -> bytes:
     a.add(R1, kernel.member("fs_struct", "pwd").offset)
     _path(a, row, "second", PATH_BYTES)
     a.label("write")
-    _write(a, row.start, TEXTS.size)
+    write(a, row.start, TEXTS.size)
     for field, place in (("first", 0), ("second", PATH_BYTES)):
         _write_text(a, row, field, place)
     a.label("end")
@@ -215,7 +228,7 @@ def arguments(kernel: Kernel, buffer: int) -> bytes:
     a.jump_if(R0, "!=", 0, "write")
     row.put("first", R8)
     a.label("write")
-    _write(a, row.start, TEXTS.size)
+    write(a, row.start, TEXTS.size)
     _write_text(a, row, "first", 0)
     a.label("end")
     a.end()
