@@ -7,9 +7,9 @@ that lives for a millisecond is told of as completely as any other.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from zeek_agent_core.api import Row, Source, Sourced, storable, text
+from zeek_agent_core.api import Row, Source, Sourced, Where, storable, text
 from zeek_agent_linux import _procfs, _procseed
 from zeek_agent_linux._boottime import TICK, BootTime
 from zeek_agent_linux._bpf.choice import reason_of
@@ -21,17 +21,30 @@ from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._cgroupids import NONE, GroupSets
 from zeek_agent_linux._kernelclock import KernelClock
-from zeek_agent_linux._processes import PAGE
+from zeek_agent_linux import _processes_bpf
+from zeek_agent_linux._processes import PAGE, ProcSource
 from zeek_agent_linux._processes_bpf import Tasks, adjusted
 from zeek_agent_linux._procrows import ProcessRows
-from zeek_agent_linux._proctree import Process, ProcessTree
-from zeek_agent_linux._readable import readable
+from zeek_agent_linux._proctree import Process
+from zeek_agent_linux._readable import Readable
 
 UNSET = 0xFFFFFFFF
 """The login's user ID of a process that belongs to no login."""
 CHECK_STATUS = 127 << 8
 """How a child ends that could not execute its program."""
 MOST_TEXTS = 16_384
+SEEDED = frozenset({"pid", "startup", "name", "exe", "cmdline", "cwd"})
+
+
+class Program(NamedTuple):
+    """What a process executes, or what it has from the process that made it."""
+
+    start: int
+    """When the process started, in ns since boot."""
+    name: str | None
+    exe: str | None
+    cmdline: str | None
+    cwd: str | None
 
 
 class BpfSource(Source):
@@ -44,7 +57,7 @@ class BpfSource(Source):
         super().__init__(table)
         self._clock = KernelClock(BootTime("/proc"))
         self._rows = ProcessRows(table)
-        self._tree = ProcessTree(keep=0)
+        self._programs: dict[int, Program] = {}
         self._groups = GroupSets(self._members)
         self._tasks: Tasks | None = None
         self._kernel: Kernel | None = None
@@ -77,7 +90,7 @@ class BpfSource(Source):
             if has_ends:
                 await self._seed()
             while True:
-                await readable([session.file])
+                await Readable([session.file]).wait()
                 async for rows in self._drained(session):
                     yield rows
                 if not has_ends and self._needs_ends():
@@ -96,8 +109,22 @@ class BpfSource(Source):
         return self._rows.wants_stopped or self._rows.wants_forked
 
     async def _seed(self) -> None:
-        columns = self.table.wanted.columns
-        await asyncio.to_thread(_procseed.fill, self._tree, self.table.host, self._clock, columns)
+        """Learn what is executed already."""
+        self._programs = await asyncio.to_thread(self._running)
+
+    def _running(self) -> dict[int, Program]:
+        host, warn = self.table.host, self.table.warn
+        source = _processes_bpf.BpfSource(host, warn, ProcSource(host, warn))
+        try:
+            return {
+                row["pid"]: Program(
+                    self._clock.started(row.get("startup", 0)), row.get("name"), row.get("exe"),
+                    row.get("cmdline"), row.get("cwd"),
+                )
+                for row in source.rows(Where(SEEDED))
+            }  # fmt: skip
+        finally:
+            source.close()
 
     async def _drained(self, session: Session) -> AsyncIterator[Sequence[Row]]:
         """Yield all that has gathered, in slices that take a few milliseconds."""
@@ -107,7 +134,9 @@ class BpfSource(Source):
         lost = session.lost()
         if lost:
             self.table.lose("kernel", lost)
-            self._tree.retain(map(int, _procfs.listed("/proc")))
+            alive = set(map(int, _procfs.listed("/proc")))
+            for pid in self._programs.keys() - alive:
+                del self._programs[pid]
 
     def _work(self, records: Records) -> list[Row]:
         self._clock.refresh()
@@ -119,74 +148,79 @@ class BpfSource(Source):
     def _row(self, fields: "Fields", raw: bytes, place: int) -> Row | None:
         kind = fields[KIND]
         if kind == programs.EXEC:
-            return self._executed(fields, raw, place)
-        time, start, pid, ppid = fields[0], fields[1], fields[PID], fields[PPID]
+            program = self._program(fields, raw, place)
+            if self._needs_ends():
+                self._programs[fields[PID]] = program
+            if not self._rows.wants_started:
+                return None
+            process, time, startup = self._process(fields, program)
+            return self._rows.started(process, time, startup, usage(fields))
         if kind == programs.FORK:
-            process = self._tree.fork(start, ppid, pid)
-            self._set(process, fields)
-            return self._rows.forked(
-                process, self._clock.micros(time), self._clock.startup(start), usage(fields)
-            )
-        return self._exited(fields, time, start)
+            return self._forked(fields)
+        return self._exited(fields)
 
-    def _executed(self, fields: "Fields", raw: bytes, place: int) -> Row | None:
-        time, start, flags = fields[0], fields[1], fields[FLAGS]
-        process = self._known(fields[PID], start)
-        self._set(process, fields)
-        at = place + programs.EVENT.size
+    def _forked(self, fields: "Fields") -> Row | None:
+        parent = self._programs.get(fields[PPID])
+        if parent is not None:
+            # The parent may be in another directory by now.
+            program = Program(fields[1], parent.name, parent.exe, parent.cmdline, None)
+            self._programs[fields[PID]] = program
+        else:
+            program = self._unknown(fields)
+        if not self._rows.wants_forked:
+            return None
+        process, time, startup = self._process(fields, program)
+        return self._rows.forked(process, time, startup, usage(fields))
+
+    def _exited(self, fields: "Fields") -> Row | None:
+        program = self._programs.pop(fields[PID], None)
+        if not self._rows.wants_stopped:
+            return None
+        # The start of those that were there before is known to a tick only.
+        if program is None or abs(program.start - fields[1]) > TICK:
+            program = self._unknown(fields)
+        process, time, startup = self._process(fields, program)
+        process.ended = fields[0]
+        return self._rows.stopped(process, time, startup, fields[STATUS], usage(fields))
+
+    def _program(self, fields: "Fields", raw: bytes, place: int) -> Program:
+        """Return what the texts behind a record tell."""
+        flags = fields[FLAGS]
         path, exe, cwd, line = fields[PATH : PATH + 4]
-        process.name = self._path(raw[at : at + path - 1]) if path > 1 else None
+        at = place + programs.EVENT.size
+        name = self._path(raw[at : at + path - 1]) if path > 1 else None
         at += path
-        process.exe = self._walked(
+        program = self._walked(
             raw[at : at + exe], flags & programs.EXE_DELETED, flags & programs.EXE_CUT
         )
         at += exe
-        process.cwd = self._walked(
+        directory = self._walked(
             raw[at : at + cwd], flags & programs.CWD_DELETED, flags & programs.CWD_CUT
         )
         at += cwd
         is_missing = flags & programs.ARGUMENTS_MISSING
-        process.cmdline = None if is_missing else self._line(raw[at : at + line])
-        return self._rows.started(
-            process, self._clock.micros(time), self._clock.startup(start), usage(fields)
-        )
+        arguments = None if is_missing else self._line(raw[at : at + line])
+        return Program(fields[1], name, program, arguments, directory)
 
-    def _exited(self, fields: "Fields", time: int, start: int) -> Row | None:
-        pid = fields[PID]
-        process = self._known(pid, start)
-        self._tree.exit(time, pid)
-        self._set(process, fields)
-        if process.name is None:
-            process.name = _procfs.name(fields[NAME].partition(b"\0")[0])
-        process.ended = time
-        return self._rows.stopped(
-            process, self._clock.micros(time), self._clock.startup(start), fields[STATUS],
-            usage(fields),
-        )  # fmt: skip
+    @staticmethod
+    def _unknown(fields: "Fields") -> Program:
+        """Return what is known of a process that was not seen to execute anything."""
+        name = _procfs.name(fields[NAME].partition(b"\0")[0])
+        return Program(fields[1], name, None, None, None)
 
-    def _known(self, pid: int, start: int) -> Process:
-        """Return what is known of a process, nothing if another one had its ID."""
-        process = self._tree.alive.get(pid)
-        # Those that were there before are known to a tick only.
-        if process is not None and abs((process.started or 0) - start) <= TICK:
-            return process
-        process = Process(pid)
-        self._tree.add(process)
-        return process
-
-    def _set(self, process: Process, fields: "Fields") -> None:
-        """Let a process have what every event tells."""
-        process.started = fields[1]
-        process.ppid, process.uid, process.gid, process.ruid, process.rgid, auid = fields[
-            PPID : PPID + 6
-        ]
-        process.auid = None if auid == UNSET else auid
+    def _process(self, fields: "Fields", program: Program) -> tuple[Process, int, int | None]:
+        """Return a process, and when it did what it did (µs) and began (ns)."""
+        time, start, pid = fields[0], fields[1], fields[PID]
+        ppid, uid, gid, ruid, rgid, auid = fields[PPID : PPID + 6]
+        cgroup, container = NONE
         if self._has_groups:
-            process.cgroup, process.container = self._groups.find(
-                (fields[GROUP], fields[GROUPS]), fields[CGROUP]
-            )
-        else:
-            process.cgroup, process.container = NONE
+            key = fields[GROUP], fields[GROUPS]
+            cgroup, container = self._groups.find(key, fields[CGROUP])
+        process = Process(
+            pid, ppid, start, program.name, ruid, uid, rgid, gid, program.exe, program.cmdline,
+            program.cwd, None if auid == UNSET else auid, cgroup, container,
+        )  # fmt: skip
+        return process, self._clock.micros(time), self._clock.startup(start)
 
     def _path(self, raw: bytes) -> str:
         known = self._paths.get(raw)

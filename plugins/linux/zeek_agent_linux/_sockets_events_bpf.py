@@ -23,9 +23,9 @@ from zeek_agent_linux._bpf.programs import socket_events as programs
 from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._kernelclock import KernelClock
-from zeek_agent_linux._readable import readable
+from zeek_agent_linux._readable import Readable
 from zeek_agent_linux._sockets_bpf import OpenSockets
-from zeek_agent_linux._sockets_polling import open_sockets as open_rows
+from zeek_agent_linux._sockseed import open_sockets as open_rows
 from zeek_agent_linux._sockquery import ADDRESSES, FAMILIES
 from zeek_agent_linux._sockrows import Flow, SocketRows
 
@@ -124,11 +124,11 @@ class BpfSource(Source):
     async def _gathered(self, session: Session) -> None:
         """Wait for events, or until it is time to look for those whose process is not known."""
         if not self._waiting:
-            await readable([session.file])
+            await Readable([session.file]).wait()
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
-                await readable([session.file])
+                await Readable([session.file]).wait()
 
     async def _drained(self, session: Session) -> AsyncIterator[Sequence[Row]]:
         """Yield all that has gathered, in slices that take a few milliseconds."""

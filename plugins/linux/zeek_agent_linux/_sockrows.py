@@ -16,6 +16,8 @@ CONDITIONS = (
 )  # fmt: skip
 """Columns with conditions that are looked at here, so that unwanted rows are not held."""
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = [one + other for one in _DIGITS for other in _DIGITS]
+PAIR = len(_PAIRS)
 
 EventRow = dict[str, Any]
 
@@ -105,8 +107,8 @@ class SocketRows:
 def seuid(salt: bytes, key: str) -> str:
     """Return the ID of a socket: `S` and up to 11 digits of base 62, 64 bits of a hash."""
     number = int.from_bytes(hashlib.blake2b(salt + key.encode(), digest_size=8).digest())
-    digits = ""
+    text = "S"
     while number:
-        number, digit = divmod(number, 62)
-        digits += _DIGITS[digit]
-    return f"S{digits}"
+        number, pair = divmod(number, PAIR)
+        text += _PAIRS[pair]
+    return text

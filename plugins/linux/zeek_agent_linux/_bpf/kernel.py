@@ -15,10 +15,9 @@ from typing import Any
 from zeek_agent_core.api import Host
 from zeek_agent_linux._bpf import btf, syscall
 from zeek_agent_linux._bpf.btf import Btf, Member
+from zeek_agent_linux._pidns import check_initial
 
 CACHE = "bpf-offsets.json"
-INITIAL_PID_NAMESPACE = "pid:[4026531836]"
-"""PROC_PID_INIT_INO in include/linux/proc_ns.h. Numbers in the kernel's structs are of this one."""
 
 
 class MissingError(OSError):
@@ -176,11 +175,6 @@ def refuse(host: Host) -> None:
         raise OSError("this is not the running host")
     if syscall.MACHINE not in syscall.NUMBERS:
         raise OSError(f"BPF is not supported on {syscall.MACHINE}")
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
-    except OSError as error:
-        raise OSError("cannot tell in which PID namespace the agent is") from error
-    if namespace != INITIAL_PID_NAMESPACE:
-        raise OSError("the agent is in a PID namespace of its own")
+    check_initial(host)
     if not os.access(btf.VMLINUX, os.R_OK):
         raise OSError(f"the kernel does not describe its types: no {btf.VMLINUX}")
