@@ -1,28 +1,25 @@
-"""Iterator over the open files of all processes: which are IP sockets, and whose.
+"""Iterators over IP sockets: those that processes hold, and all of a network namespace.
 
-Sources: kernel/bpf/task_iter.c, include/net/sock.h.
+Sources: kernel/bpf/task_iter.c, net/ipv4/tcp_ipv4.c, net/ipv4/udp.c, include/net/sock.h.
 """
 
 from zeek_agent_linux._bpf.assembler import (
-    R0,
-    R1,
-    R2,
-    R6,
-    R7,
-    R8,
-    R9,
-    Assembler,
-    Helper,
-    Writer,
+    R0, R1, R2, R6, R7, R8, R9, R10, Assembler, Helper, Writer,
 )  # fmt: skip
 from zeek_agent_linux._bpf.btf import Member
 from zeek_agent_linux._bpf.kernel import Kernel
-from zeek_agent_linux._bpf.programs.sockets import IPV4, IPV6, copy_addresses
+from zeek_agent_linux._bpf.programs.sockets import IPV4, IPV6, copy_addresses, probe
 from zeek_agent_linux._bpf.programs.tasks import start_time, write
 from zeek_agent_linux._bpf.record import Record
 
-TARGET = "bpf_iter_task_file"
+HELD, TCP_SOCKETS, UDP_SOCKETS, PROCESSES = (
+    "bpf_iter_task_file", "bpf_iter_tcp", "bpf_iter_udp", "bpf_iter_task",
+)  # fmt: skip
 TASK, FILE = Member(8, 8), Member(24, 8)
+LISTED = Member(8, 8)
+TCP, UDP = 6, 17
+TIME_WAIT, NEW_SYN_RECV = 6, 12
+"""States of connections that have no socket of their own any more, or not yet."""
 
 OPEN = Record(
     socket="Q", start="Q", inode="Q", pid="I", netns="I", local="16s", remote="16s", name="16s",
@@ -68,6 +65,80 @@ def open_sockets(kernel: Kernel) -> bytes:
     row.copy("number", R8, kernel.member("sock_common", "skc_num"))
     copy_addresses(a, row, kernel, R8, "socket")
     write(a, row.start, OPEN.size)
+    a.label("end")
+    a.end()
+    return a.code()
+
+
+def all_sockets(kernel: Kernel, protocol: int) -> bytes:
+    """Return the program that writes `OPEN`, without a process, for each socket of a protocol.
+
+    Those of the network namespace in which it is read, held by a process or not.
+    R6 is what the kernel gives, R8 the socket.
+    """
+    a = Assembler()
+    a.move(R6, R1)
+    a.load(R8, R6, LISTED)
+    a.jump_if(R8, "==", 0, "end")
+    row = Writer(a, OPEN)
+    row.clear()
+    row.put("socket", R8)
+    row.put("protocol", protocol)
+    row.put("kind", 1 if protocol == TCP else 2)
+    row.copy("state", R8, kernel.member("sock_common", "skc_state"))
+    row.copy("number", R8, kernel.member("sock_common", "skc_num"))
+    copy_addresses(a, row, kernel, R8, "socket")
+    a.load(R1, R8, kernel.member("sock_common", "skc_state"))
+    a.jump_if(R1, "==", NEW_SYN_RECV, "write")
+    a.jump_if(R1, "==", TIME_WAIT, "ended")
+    _inode(a, row, kernel)
+    a.jump("write")
+    a.label("ended")  # what stays of a connection may wait for the peer's end still
+    probe(a, row, "state", R8, kernel.member("inet_timewait_sock", "tw_substate"))
+    a.label("write")
+    write(a, row.start, OPEN.size)
+    a.label("end")
+    a.end()
+    return a.code()
+
+
+def _inode(a: Assembler, row: Writer, kernel: Kernel) -> None:
+    """Put the inode of the socket in R8 into the record, 0 if no process has accepted it.
+
+    It lies beside the `socket` in one allocation. Connections of MPTCP are
+    found by it: they have that of the socket above them.
+    """
+    probe(a, row, "inode", R8, kernel.member("sock", "sk_socket"))
+    a.load(R8, R10, row.offset("inode"), 8)
+    a.store(R10, row.offset("inode"), 0)
+    a.jump_if(R8, "==", 0, "write")
+    both = kernel.member("socket_alloc", "socket").offset
+    inode = kernel.member("socket_alloc", "vfs_inode").offset
+    number = kernel.member("inode", "i_ino")
+    probe(a, row, "inode", R8, Member(inode - both + number.offset, number.size))
+
+
+NAMESPACE = Record(pid="I", netns="I")
+"""A process and its network namespace."""
+
+
+def namespaces(kernel: Kernel) -> bytes:
+    """Return the program that writes `NAMESPACE` for each process that has one."""
+    a = Assembler()
+    a.move(R6, R1)
+    a.load(R7, R6, TASK)
+    a.jump_if(R7, "==", 0, "end")
+    a.load(R1, R7, kernel.member("task_struct", "tgid"))
+    a.load(R2, R7, kernel.member("task_struct", "pid"))
+    a.jump_if(R1, "!=", R2, "end")
+    row = Writer(a, NAMESPACE)
+    row.clear()
+    row.put("pid", R1)
+    a.load(R1, R7, kernel.member("task_struct", "nsproxy"))
+    a.jump_if(R1, "==", 0, "end")  # it has ended
+    a.load(R1, R1, kernel.member("nsproxy", "net_ns"))
+    row.copy("netns", R1, kernel.member("net", "ns.inum"), through=R2)
+    write(a, row.start, NAMESPACE.size)
     a.label("end")
     a.end()
     return a.code()
