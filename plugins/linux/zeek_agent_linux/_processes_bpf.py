@@ -202,11 +202,7 @@ class BpfSource:
         before = set(map(int, _procfs.listed("/proc")))
         part = self._choice.part()
         again = part.numbers(threads=False) if part else raw
-        place = tasks.NUMBERS.places["pid"][0]
-        size = tasks.NUMBERS.size
-        seen = {int.from_bytes(again[at : at + 4], "little") if _IS_LITTLE else
-                int.from_bytes(again[at : at + 4], "big")
-                for at in range(place, len(again), size)}  # fmt: skip
+        seen = set(tasks.NUMBERS.column(again, "pid"))
         after = set(map(int, _procfs.listed("/proc")))
         self._hidden = sorted((before & after) - seen)
 
@@ -279,9 +275,6 @@ class BpfSource:
                 self._long.clear()
             self._long[pid, start] = known
         return known
-
-
-_IS_LITTLE = memoryview(b"\1\0").cast("H")[0] == 1
 
 
 def _threads(raw: bytes) -> dict[int, tuple[int, int, int]]:

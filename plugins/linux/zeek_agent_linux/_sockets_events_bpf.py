@@ -7,9 +7,8 @@ longer than a second, a look at all descriptors tells who holds it.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import suppress
-from socket import htons, ntohs
 from typing import Any, NamedTuple
 
 from zeek_agent_core.api import Row, Source, Sourced
@@ -18,15 +17,14 @@ from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._bpf.choice import reason_of
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
 from zeek_agent_linux._bpf.opening import opened
-from zeek_agent_linux._bpf.programs import open_sockets
 from zeek_agent_linux._bpf.programs import socket_events as programs
 from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._kernelclock import KernelClock
 from zeek_agent_linux._readable import Readable
-from zeek_agent_linux._sockets_bpf import OpenSockets
+from zeek_agent_linux._opensockets import PADDED, OpenSockets
 from zeek_agent_linux._sockseed import open_sockets as open_rows
-from zeek_agent_linux._sockquery import ADDRESSES, FAMILIES
+from zeek_agent_linux._sockquery import FAMILIES
 from zeek_agent_linux._sockrows import Flow, SocketRows
 
 WAIT = 1_000_000_000
@@ -36,7 +34,6 @@ LOOK_SECONDS = 1.0
 OWNER_COLUMNS = frozenset({"pid", "process", "uid", "gid"})
 SOCK_DONE = 1 << 1
 """Flag of a socket whose peer has sent all (include/net/sock.h)."""
-ADDRESS_BYTES = {int(family): 4 if family == programs.IPV4 else 16 for family in FAMILIES}
 DIRECTIONS = {programs.OUT: "out", programs.IN: "in"}
 MOST_NAMES = 4096
 
@@ -79,7 +76,7 @@ class BpfSource(Source):
         self._listeners: dict[tuple[int, int], Owner] = {}
         self._open: OpenSockets | None = None
         self._names: dict[bytes, str] = {}
-        self._ports: tuple[set[int] | None, set[int] | None] = (None, None)
+        self._ports: tuple[Collection[Any] | None, Collection[Any] | None] = (None, None)
         self._looked = 0
 
     def check(self) -> None:
@@ -141,7 +138,7 @@ class BpfSource(Source):
         self._clock.refresh()
         self._rows.refresh()
         wanted = self.table.wanted
-        self._ports = _network(wanted.values("local_port")), _network(wanted.values("remote_port"))
+        self._ports = wanted.values("local_port"), wanted.values("remote_port")
         raw, unpack, size = records.buffer, programs.EVENT.struct.unpack_from, programs.EVENT.size
         rows: list[Row] = []
         for place, length in records.places:
@@ -209,15 +206,15 @@ class BpfSource(Source):
     ) -> dict[str, Any] | None:
         """Append the row of an event, if a query wants it, and return it."""
         family = fields[FAMILY]
-        addresses, size = ADDRESSES[family], ADDRESS_BYTES[family]
+        addresses = PADDED[family]
         flow = Flow(
             f"{fields[SOCKET]} {fields[BEGUN] or fields[TIME]}",
             FAMILIES[family],
             programs.TCP,
-            addresses[fields[LOCAL][:size]],
-            ntohs(fields[LOCAL_PORT]),
-            addresses[fields[REMOTE][:size]],
-            ntohs(fields[REMOTE_PORT]),
+            addresses[fields[LOCAL]],
+            fields[LOCAL_PORT],
+            addresses[fields[REMOTE]],
+            fields[REMOTE_PORT],
             DIRECTIONS.get(fields[DIRECTION]),
             netns=fields[NETNS],
             since=fields[SINCE] or None,
@@ -264,27 +261,14 @@ class BpfSource(Source):
 
     def _seed(self, sockets: OpenSockets) -> None:
         """Learn whose the sockets are that listen already; for a thread."""
-        names = open_sockets.OPEN.names
-        state, socket, netns, number = (
-            names.index(name) for name in ("state", "socket", "netns", "number")
-        )
-        holders = sockets.holders()
-        for fields in open_sockets.OPEN.struct.iter_unpack(sockets.read()):
-            if fields[state] == programs.LISTEN and (holder := holders.get(fields[socket])):
-                owner = _living(holder.pid, holder.name)
-                if owner is not None:
-                    self._listeners.setdefault((fields[netns], htons(fields[number])), owner)
+        for holder, netns, port in sockets.listening():
+            owner = _living(holder.pid, holder.name)
+            if owner is not None:
+                self._listeners.setdefault((netns, port), owner)
 
 
 def _session(kernel: Kernel, *, owners: bool) -> Session:
     return Session(kernel, programs.programs(kernel, owners=owners), programs.MAPS)
-
-
-def _network(ports: Iterable[Any] | None) -> set[int] | None:
-    """Return ports in network order; None for any."""
-    if ports is None:
-        return None
-    return {htons(port) for port in ports if isinstance(port, int) and 0 <= port < 1 << 16}
 
 
 def _owner(fields: Fields) -> Owner | None:

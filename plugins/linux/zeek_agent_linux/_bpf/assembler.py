@@ -31,7 +31,6 @@ class Helper(IntEnum):
     MAP_UPDATE = 2
     MAP_DELETE = 3
     CURRENT_PID_TGID = 14
-    CURRENT_COMM = 16
     CURRENT_TASK = 35
     PROBE_READ_USER = 112
     PROBE_READ_KERNEL = 113
@@ -39,6 +38,7 @@ class Helper(IntEnum):
     KTIME_BOOT = 125
     SEQ_WRITE = 127
     RINGBUF_OUTPUT = 130
+    SKC_TO_TCP_SOCK = 137
     D_PATH = 147
     SOCK_FROM_FILE = 162
     COPY_FROM_USER_TASK = 191
@@ -56,7 +56,7 @@ MOVE, CALL, EXIT, ALWAYS, WIDE_LOAD = 0xB7, 0x85, 0x95, 0x05, 0x18
 REGISTER = 0x08
 """Bit of an operation whose right side is a register."""
 LOAD, STORE_NUMBER, STORE_REGISTER, ALU64, JUMP = 0x61, 0x62, 0x63, 0x07, 0x05
-ATOMIC = 0xDB
+ATOMIC, SWAP = 0xDB, 0xDC
 MAP_FD = 1
 WORD = 8
 
@@ -92,6 +92,10 @@ class Assembler:
             self._add(ALU[operator] | ALU64 | REGISTER, to, value)
         else:
             self._add(ALU[operator] | ALU64, to, number=value)
+
+    def from_network(self, to: R) -> None:
+        """Turn 16 bits from network order into the machine's."""
+        self._add(SWAP, to, number=16)
 
     def add(self, to: R, value: R | int) -> None:
         """Add to a register."""

@@ -5,7 +5,7 @@ from types import TracebackType
 
 from zeek_agent_linux._bpf import syscall
 
-READ = 1 << 20
+READ = 1 << 16
 """The kernel gives up to 32 KiB at a time."""
 
 

@@ -26,3 +26,17 @@ class Record:
         padding = f"{self.size - offset}x" if self.size > offset else ""
         self.struct = struct.Struct("=" + "".join(fields.values()) + padding)
         self.names = tuple(fields)
+        self._letters = fields
+
+    def column(self, raw: bytes, field: str) -> list[int]:
+        """Return one field of all records in *raw*, much faster than by unpacking them.
+
+        Raises `ValueError` if *raw* does not consist of whole records.
+        """
+        if len(raw) % self.size:
+            raise ValueError("truncated record")
+        offset, size = self.places[field]
+        values: list[int] = (
+            memoryview(raw).cast(self._letters[field])[offset // size :: self.size // size].tolist()
+        )
+        return values

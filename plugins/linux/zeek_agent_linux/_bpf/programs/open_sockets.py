@@ -18,16 +18,14 @@ HELD, TCP_SOCKETS, UDP_SOCKETS, PROCESSES = (
 TASK, FILE = Member(8, 8), Member(24, 8)
 LISTED = Member(8, 8)
 TCP, UDP = 6, 17
-TIME_WAIT, NEW_SYN_RECV = 6, 12
-"""States of connections that have no socket of their own any more, or not yet."""
+TIME_WAIT = 6
 
 OPEN = Record(
     socket="Q", start="Q", inode="Q", pid="I", netns="I", local="16s", remote="16s", name="16s",
     remote_port="H", family="H", protocol="H", kind="H", number="H", state="B",
 )  # fmt: skip
 """A socket and a process that holds it, with the start of the process in ns since boot. `kind` is
-that of socket(2), `number` the local port or what stands in its place, in the host's order; the
-other ports and the addresses are in network order."""
+that of socket(2), `number` the local port or what stands in its place."""
 
 
 def open_sockets(kernel: Kernel) -> bytes:
@@ -70,11 +68,17 @@ def open_sockets(kernel: Kernel) -> bytes:
     return a.code()
 
 
-def all_sockets(kernel: Kernel, protocol: int) -> bytes:
-    """Return the program that writes `OPEN`, without a process, for each socket of a protocol.
+WORD = 8
 
-    Those of the network namespace in which it is read, held by a process or not.
-    R6 is what the kernel gives, R8 the socket.
+
+def all_sockets(kernel: Kernel, protocol: int, told: int | None) -> bytes:
+    """Return the program that writes each socket of a protocol, held by a process or not.
+
+    Those of the network namespace in which it is read. A word of 0 is followed by
+    an `OPEN` without a process. With *told*, a hash map with addresses as keys,
+    a socket that a file belongs to is told by its address alone, since mostly a
+    process holds it, unless the map has it. R6 is what the kernel gives, R7 the
+    state, R8 the socket.
     """
     a = Assembler()
     a.move(R6, R1)
@@ -83,39 +87,60 @@ def all_sockets(kernel: Kernel, protocol: int) -> bytes:
     row = Writer(a, OPEN)
     row.clear()
     row.put("socket", R8)
+    a.load(R7, R8, kernel.member("sock_common", "skc_state"))
+    if protocol == TCP:
+        a.move(R1, R8)
+        a.call(Helper.SKC_TO_TCP_SOCK)
+        a.jump_if(R0, "==", 0, "no socket")
+        a.load(R9, R0, kernel.member("sock", "sk_socket"))
+    else:
+        a.load(R9, R8, kernel.member("sock", "sk_socket"))
+    a.jump_if(R9, "==", 0, "write")  # no process has accepted it
+    if told is not None:
+        _tell_address(a, row, kernel, told)
+    _inode(a, row, kernel)
+    if protocol == TCP:
+        a.jump("write")
+        a.label("no socket")  # a connection that comes to be, or what stays of one
+        a.jump_if(R7, "!=", TIME_WAIT, "write")
+        probe(a, row, "state", R8, kernel.member("inet_timewait_sock", "tw_substate"))
+        a.load(R7, R10, row.offset("state"), 1)
+    a.label("write")
+    row.put("state", R7)
     row.put("protocol", protocol)
     row.put("kind", 1 if protocol == TCP else 2)
-    row.copy("state", R8, kernel.member("sock_common", "skc_state"))
     row.copy("number", R8, kernel.member("sock_common", "skc_num"))
     copy_addresses(a, row, kernel, R8, "socket")
-    a.load(R1, R8, kernel.member("sock_common", "skc_state"))
-    a.jump_if(R1, "==", NEW_SYN_RECV, "write")
-    a.jump_if(R1, "==", TIME_WAIT, "ended")
-    _inode(a, row, kernel)
-    a.jump("write")
-    a.label("ended")  # what stays of a connection may wait for the peer's end still
-    probe(a, row, "state", R8, kernel.member("inet_timewait_sock", "tw_substate"))
-    a.label("write")
-    write(a, row.start, OPEN.size)
+    a.store(R10, row.start - WORD, 0)
+    write(a, row.start - WORD, WORD + OPEN.size)
     a.label("end")
     a.end()
     return a.code()
 
 
+def _tell_address(a: Assembler, row: Writer, kernel: Kernel, told: int) -> None:
+    """Write the address of the socket in R8 if a file belongs to it, and be done with it."""
+    a.load(R1, R9, kernel.member("socket", "file"))
+    a.jump_if(R1, "==", 0, "in full")
+    a.stack(R2, row.offset("socket"))
+    a.load_map(R1, told)
+    a.call(Helper.MAP_LOOKUP)
+    a.jump_if(R0, "!=", 0, "in full")
+    write(a, row.offset("socket"), WORD)
+    a.jump("end")
+    a.label("in full")
+
+
 def _inode(a: Assembler, row: Writer, kernel: Kernel) -> None:
-    """Put the inode of the socket in R8 into the record, 0 if no process has accepted it.
+    """Put the inode of the socket at R9 into the record.
 
     It lies beside the `socket` in one allocation. Connections of MPTCP are
     found by it: they have that of the socket above them.
     """
-    probe(a, row, "inode", R8, kernel.member("sock", "sk_socket"))
-    a.load(R8, R10, row.offset("inode"), 8)
-    a.store(R10, row.offset("inode"), 0)
-    a.jump_if(R8, "==", 0, "write")
     both = kernel.member("socket_alloc", "socket").offset
     inode = kernel.member("socket_alloc", "vfs_inode").offset
     number = kernel.member("inode", "i_ino")
-    probe(a, row, "inode", R8, Member(inode - both + number.offset, number.size))
+    probe(a, row, "inode", R9, Member(inode - both + number.offset, number.size))
 
 
 NAMESPACE = Record(pid="I", netns="I")

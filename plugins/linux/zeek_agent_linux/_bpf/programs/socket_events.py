@@ -56,7 +56,7 @@ EVENT = Record(
     name="16s",
 )  # fmt: skip
 """Times in ns since boot: of the event, of the first one of the socket, and of the connection.
-Then bytes; 0 for a process that is not known. Ports and addresses are in network order."""
+Then bytes; 0 for a process that is not known. Addresses are in network order."""
 
 KNOWN = Record(
     first="Q", since="Q", pid="I", uid="I", gid="I", direction="I", name="16s",
@@ -225,6 +225,9 @@ def _finish(a: Assembler, row: Writer, kernel: Kernel, maps: Maps) -> None:
     The local port is taken from where it stays when a connection has ended.
     """
     probe(a, row, "local_port", R7, kernel.member("inet_sock", "inet_sport"))
+    a.load(R1, R10, row.offset("local_port"), 2)
+    a.from_network(R1)
+    row.put("local_port", R1)
     copy_addresses(a, row, kernel, R7, "event")
     a.label("hand over")
     hand_over(a, maps, R10, row.start, EVENT.size)

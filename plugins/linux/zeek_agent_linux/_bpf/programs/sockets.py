@@ -15,10 +15,12 @@ KERNEL_THREAD = 0x200000
 def copy_addresses(a: Assembler, row: Writer, kernel: Kernel, sock: R, label: str) -> None:
     """Put addresses, the remote port and the namespace of a socket into a record.
 
-    Uses R1 and R2. The port is in network order.
+    Uses R1 and R2.
     """
     row.copy("family", sock, kernel.member("sock_common", "skc_family"), through=R2)
-    row.copy("remote_port", sock, kernel.member("sock_common", "skc_dport"), through=R1)
+    a.load(R1, sock, kernel.member("sock_common", "skc_dport"))
+    a.from_network(R1)
+    row.put("remote_port", R1)
     a.jump_if(R2, "==", IPV6, f"{label} IPv6")
     row.copy("local", sock, kernel.member("sock_common", "skc_rcv_saddr"))
     row.copy("remote", sock, kernel.member("sock_common", "skc_daddr"))
@@ -83,9 +85,10 @@ def put_process(a: Assembler, row: Writer, kernel: Kernel, scratch: int, label: 
     a.call(Helper.CURRENT_PID_TGID)
     a.math(R0, ">>", 32)
     row.put("pid", R0)
-    a.stack(R1, row.offset("name"))
-    a.move(R2, 16)
-    a.call(Helper.CURRENT_COMM)
+    a.call(Helper.CURRENT_TASK)
+    _read(a, scratch, R0, kernel.member("task_struct", "group_leader").offset, 8)
+    a.load(R3, R10, scratch, 8)
+    probe(a, row, "name", R3, kernel.member("task_struct", "comm"))
 
 
 def _read(a: Assembler, to: int, address: R, offset: int, size: int) -> None:
