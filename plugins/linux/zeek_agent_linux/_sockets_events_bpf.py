@@ -1,14 +1,18 @@
-"""``sockets_events`` from programs at the tracepoints of TCP.
+"""``sockets_events`` from programs at the tracepoints of sockets.
 
 The kernel tells of a connection that was accepted before it is known whose it
 is. Its row waits until the process uses it, mostly some µs; if that takes
 longer than a second, a look at all descriptors tells who holds it.
+
+UDP sockets with a fixed peer are told of when they first send, from kernel 6.3
+on; all other UDP sockets, and the ends of all, when they are listed now and then.
 """
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import suppress
+from time import monotonic, time_ns
 from typing import Any, NamedTuple
 
 from zeek_agent_core.api import Row, Source, Sourced
@@ -21,11 +25,13 @@ from zeek_agent_linux._bpf.programs import socket_events as programs
 from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._kernelclock import KernelClock
-from zeek_agent_linux._readable import Readable
 from zeek_agent_linux._opensockets import PADDED, OpenSockets
-from zeek_agent_linux._sockseed import open_sockets as open_rows
+from zeek_agent_linux._readable import Readable
+from zeek_agent_linux._sockdiff import SHARE
 from zeek_agent_linux._sockquery import FAMILIES
 from zeek_agent_linux._sockrows import Flow, SocketRows
+from zeek_agent_linux._sockseed import open_sockets as open_rows
+from zeek_agent_linux._udpflows import Datagrams
 
 WAIT = 1_000_000_000
 """Nanoseconds for which the process of an accepted connection is waited for."""
@@ -42,13 +48,13 @@ Key = tuple[int, int]
 """Address of a socket, and when it was first seen."""
 (
     TIME, SOCKET, BEGUN, SINCE, ACKED, SENT, AGAIN, RECEIVED, KIND, NETNS, PID, DIRECTION, ERROR,
-    FLAGS, FAMILY, LOCAL_PORT, REMOTE_PORT, LOCAL, REMOTE, NAME,
+    FLAGS, FAMILY, LOCAL_PORT, REMOTE_PORT, PROTOCOL, LOCAL, REMOTE, NAME,
 ) = (
     programs.EVENT.names.index(name)
     for name in (
         "time", "socket", "first", "since", "acked", "sent", "again", "received", "kind", "netns",
-        "pid", "direction", "error", "flags", "family", "local_port", "remote_port", "local",
-        "remote", "name",
+        "pid", "direction", "error", "flags", "family", "local_port", "remote_port", "protocol",
+        "local", "remote", "name",
     )
 )  # fmt: skip
 
@@ -78,12 +84,15 @@ class BpfSource(Source):
         self._names: dict[bytes, str] = {}
         self._ports: tuple[Collection[Any] | None, Collection[Any] | None] = (None, None)
         self._looked = 0
+        self._udp = Datagrams(table.host)
+        self._due = 0.0
+        """When the UDP sockets are listed next."""
 
     def check(self) -> None:
         """Load and attach the programs, and let go of them."""
         try:
             kernel = kernel_of(self.table.host)
-            with _session(kernel, owners=True):
+            with _session(kernel):
                 kernel.save()
         except OSError as error:
             raise OSError(reason_of(error)) from error
@@ -95,37 +104,45 @@ class BpfSource(Source):
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield connections and listening sockets as they come and go."""
         kernel = kernel_of(self.table.host)
-        has_owners = self._needs_owners()
-        session = await opened(lambda: _session(kernel, owners=has_owners))
+        session = await opened(lambda: _session(kernel))
         try:
             yield []
-            if has_owners:
-                self._open = await opened(lambda: OpenSockets(kernel))
-                await asyncio.to_thread(self._seed, self._open)
+            self._open = await opened(lambda: OpenSockets(kernel))
+            await asyncio.to_thread(self._seed, self._open)
+            readable = Readable([session.file])
             while True:
-                await self._gathered(session)
+                yield await self._look_at_udp()
+                await readable.wait(most=self._pause())
                 async for rows in self._drained(session):
                     yield rows
-                if self._waiting and (late := await self._look()):
-                    yield late
-                if not has_owners and self._needs_owners():
-                    return  # and begin again with more programs
+                if self._waiting:
+                    yield await self._look()
         finally:
             session.close()
             if self._open is not None:
                 self._open.close()
 
-    def _needs_owners(self) -> bool:
-        return not OWNER_COLUMNS.isdisjoint(self.table.wanted.columns)
+    def _pause(self) -> float | None:
+        """Return for how many seconds at most nothing but events is of interest."""
+        pauses = [LOOK_SECONDS] if self._waiting else []
+        if self._due < math.inf:
+            pauses.append(self._due - monotonic())
+        return min(pauses, default=None)
 
-    async def _gathered(self, session: Session) -> None:
-        """Wait for events, or until it is time to look for those whose process is not known."""
-        if not self._waiting:
-            await Readable([session.file]).wait()
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
-                await Readable([session.file]).wait()
+    async def _look_at_udp(self) -> list[Row]:
+        """Return rows for the UDP sockets that came and went, if it is time to list them."""
+        protocols = self.table.wanted.values("protocol")
+        if protocols is not None and programs.UDP not in protocols:
+            self._due = math.inf
+            return []
+        began = monotonic()
+        if began < self._due < math.inf:
+            return []
+        told = await asyncio.to_thread(self._udp.look)
+        took = monotonic() - began
+        self._due = monotonic() + max(self.table.setting("interval"), SHARE * took)
+        self._rows.refresh()
+        return list(self._rows.of(self._udp.new(told), time_ns()))
 
     async def _drained(self, session: Session) -> AsyncIterator[Sequence[Row]]:
         """Yield all that has gathered, in slices that take a few milliseconds."""
@@ -160,16 +177,15 @@ class BpfSource(Source):
         ):
             return
         if kind == programs.ACCEPTED:
-            if self._open is None:
-                self._row(fields, "established", None, rows)
-            else:
-                self._waiting[fields[SOCKET], fields[BEGUN]] = fields
+            self._waiting[fields[SOCKET], fields[BEGUN]] = fields
         elif kind == programs.OPENED:
             self._row(fields, "established", _owner(fields), rows)
         elif kind == programs.FAILED:
             self._failed(fields, rows)
         elif kind == programs.LISTENS:
-            owner = self._listeners[fields[NETNS], fields[LOCAL_PORT]] = _owner(fields)
+            owner = _owner(fields)
+            if owner is not None:
+                self._listeners[fields[NETNS], fields[LOCAL_PORT]] = owner
             self._row(fields, "listen", owner, rows)
         elif kind == programs.CLOSED:
             self._closed(fields, rows)
@@ -210,7 +226,7 @@ class BpfSource(Source):
         flow = Flow(
             f"{fields[SOCKET]} {fields[BEGUN] or fields[TIME]}",
             FAMILIES[family],
-            programs.TCP,
+            fields[PROTOCOL],
             addresses[fields[LOCAL]],
             fields[LOCAL_PORT],
             addresses[fields[REMOTE]],
@@ -222,6 +238,8 @@ class BpfSource(Source):
         if owner is not None:
             flow.pid, flow.uid, flow.gid = owner.pid, owner.uid, owner.gid
             flow.process = self._name(owner.name)
+        if fields[PROTOCOL] == programs.UDP:
+            self._udp.sends(flow)
         row = self._rows.row(flow, state, self._clock.micros(fields[TIME]), until)
         if row is not None:
             rows.append(row)
@@ -267,8 +285,8 @@ class BpfSource(Source):
                 self._listeners.setdefault((netns, port), owner)
 
 
-def _session(kernel: Kernel, *, owners: bool) -> Session:
-    return Session(kernel, programs.programs(kernel, owners=owners), programs.MAPS)
+def _session(kernel: Kernel) -> Session:
+    return Session(kernel, programs.programs(kernel), programs.MAPS)
 
 
 def _owner(fields: Fields) -> Owner | None:

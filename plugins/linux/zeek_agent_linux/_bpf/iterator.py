@@ -2,6 +2,7 @@
 
 import os
 from types import TracebackType
+from typing import Self
 
 from zeek_agent_linux._bpf import syscall
 
@@ -45,7 +46,7 @@ class Iterator:
                 os.close(file)
         self._link = self._program = -1
 
-    def __enter__(self) -> "Iterator":
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from zeek_agent_linux._bpf import syscall
 from zeek_agent_linux._bpf.kernel import Kernel
@@ -114,7 +114,7 @@ class Session:
             self._ring.close()
             self._ring = None
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

@@ -82,7 +82,7 @@ def _memory(a: Assembler, row: Writer, kernel: Kernel) -> None:
 
 
 def _groups(a: Assembler, row: Writer, kernel: Kernel) -> None:
-    """What tells one set of control groups from others, and the ID of the unified one.
+    """Put what tells one set of control groups from others, and the ID of the unified one.
 
     Sets are told apart by their address; since one may lie where another has
     been, the sum of the IDs of all its groups is added, which are never used again.

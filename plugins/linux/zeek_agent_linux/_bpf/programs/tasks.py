@@ -60,7 +60,7 @@ def numbers(kernel: Kernel, *, threads: bool) -> bytes:
     row = Writer(a, NUMBERS)
     row.clear()
     row.put("pid", R8)
-    _times(a, row, kernel)
+    _times(row, kernel)
     if threads:
         a.jump_if(R8, "==", R9, "process")
         row.put("is_thread", 1)
@@ -89,8 +89,8 @@ def start_time(kernel: Kernel) -> Member:
     return kernel.member("task_struct", "start_boottime" if has_new else "real_start_time")
 
 
-def _times(a: Assembler, row: Writer, kernel: Kernel) -> None:
-    """The CPU time of the thread in R7, as ticks saw it, and as the scheduler knows it."""
+def _times(row: Writer, kernel: Kernel) -> None:
+    """Put the CPU time of the thread in R7, as ticks saw it, and as the scheduler knows it."""
     row.copy("utime", R7, kernel.member("task_struct", "utime"))
     row.copy("stime", R7, kernel.member("task_struct", "stime"))
     row.copy("runtime", R7, kernel.member("task_struct", "se.sum_exec_runtime"))
@@ -109,7 +109,7 @@ def _ids(a: Assembler, row: Writer, kernel: Kernel) -> None:
 
 
 def _signals(a: Assembler, row: Writer, kernel: Kernel) -> None:
-    """What all threads share: number, times of those that ended, controlling terminal."""
+    """Put what all threads share: number, times of those that ended, controlling terminal."""
     a.load(R8, R7, kernel.member("task_struct", "signal"))
     row.copy("threads", R8, kernel.member("signal_struct", "nr_threads"))
     row.copy("dead_utime", R8, kernel.member("signal_struct", "utime"))
