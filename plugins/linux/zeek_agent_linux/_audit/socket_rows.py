@@ -33,10 +33,8 @@ def socket_row(event: Event) -> dict[str, Any] | None:
 
 def descriptor(event: Event, returned: int | None) -> int | None:
     """Return the descriptor of the socket: the new one, where the call makes one."""
-    if event.syscall in ACCEPT:
-        return returned if returned is not None and returned >= 0 else None
-    fd = number(event.call.get("a0"), 16)
-    return None if fd is None else (fd & 0x7FFFFFFF) - (fd & 0x80000000)
+    fd = returned if event.syscall in ACCEPT else number(event.call.get("a0"), 16)
+    return fd if fd is not None and 0 <= fd < 1 << 31 else None
 
 
 def is_unix(row: dict[str, Any]) -> bool:
