@@ -2,8 +2,8 @@
 
 import logging
 import os
-import socket
 from collections.abc import Collection
+from pathlib import Path
 from typing import ClassVar
 
 from zeek_agent_core.api import Host, TableError
@@ -186,11 +186,11 @@ class AudispMode(Beside):
     def check_status(cls, control: Control, settings: Settings, calls: Collection[str]) -> None:
         """Refuse where no auditd runs, or it does not hand its records on."""
         other_daemon(control.status())
-        Dispatcher(answering(settings)).close()
+        dispatcher_path(settings)
         cls.check_rules(control, settings, calls)
 
     def _stream(self) -> Stream:
-        return Dispatcher(answering(self.settings))
+        return Dispatcher(dispatcher_path(self.settings))
 
 
 class MulticastMode(Beside):
@@ -221,16 +221,15 @@ def other_daemon(status: Status) -> int:
     return status.pid
 
 
-def answering(settings: Settings) -> str:
-    """Return the path of the dispatcher's socket; `TableError` if none answers."""
+def dispatcher_path(settings: Settings) -> str:
+    """Return the path of the dispatcher's socket; `TableError` if there is none.
+
+    It is not connected to: auditd has one reader at a time, and takes the
+    next one only after something could not be sent to the one before.
+    """
     paths: Collection[str] = [settings.socket] if settings.socket else SOCKETS
     for path in paths:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(1.0)
-            try:
-                probe.connect(path)
-            except OSError:
-                continue
+        if Path(path).is_socket():
             return path
     names = " and ".join(paths)
-    raise TableError("audit", f"nobody answers at {names}: auditd's plugin af_unix is not active")
+    raise TableError("audit", f"no socket at {names}: auditd's plugin af_unix is not active")

@@ -27,6 +27,9 @@ class AuditTable(Sourced):
         """Return the row of *event*, if the table has one for it."""
         raise NotImplementedError
 
+    def look_ahead(self, events: Sequence[Event]) -> None:
+        """Learn what comes next; for a table that needs other events to tell about one."""
+
     def check_settings(self) -> None:
         """Raise `ConfigError` for a value that means nothing."""
         super().check_settings()
@@ -99,6 +102,7 @@ class AuditSource(Source):
                 table.warn(f"no audit rule records every {', '.join(missing)}")
             yield []
             async for events in subscription.batches():
+                table.look_ahead(events)
                 rows = [row for event in events if (row := self._row(event)) is not None]
                 if rows:
                     yield rows
