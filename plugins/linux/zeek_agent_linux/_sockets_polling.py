@@ -10,12 +10,10 @@ from contextlib import suppress
 from socket import ntohs
 from time import monotonic, time_ns
 
-from zeek_agent_core.api import Row, Source, Sourced, TableError, Where
-from zeek_agent_core.schema import sockets as schema
-from zeek_agent_linux import _netns, _procfs
+from zeek_agent_core.api import Row, Source, Sourced, TableError
+from zeek_agent_linux import _netns, _procfs, _sockseed
 from zeek_agent_linux._owners import Owners
 from zeek_agent_linux._sockdiag import Filter
-from zeek_agent_linux._sockets import ProcSource
 from zeek_agent_linux._socklists import KINDS, TCP, Lister, Listing
 from zeek_agent_linux._sockquery import ADDRESSES, FAMILIES
 from zeek_agent_linux._sockrows import Flow, SocketRows
@@ -54,7 +52,7 @@ class PollingSource(Source):
 
     def existing(self) -> Iterable[Row]:
         """Return all sockets that are open."""
-        return open_sockets(self.table)
+        return _sockseed.open_sockets(self.table)
 
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield what has changed since the last look."""
@@ -80,7 +78,7 @@ class PollingSource(Source):
         for flow, _ in new.values():
             if not self._is_first:
                 flow.since = now
-                yield from self._row(flow, "established" if flow.direction else "listen", now)
+                yield from self._row(flow, "listen" if flow.is_listening else "established", now)
         self._is_first = False
 
     def _row(self, flow: Flow, state: str, now: int, until: int | None = None) -> list[Row]:
@@ -99,7 +97,7 @@ class PollingSource(Source):
         listeners = {
             (flow.netns, flow.local_port): flow.pid
             for flow in self._known.values()
-            if flow.direction is None
+            if flow.is_listening
         }
         for flow, _ in new:
             if flow.pid is None and flow.direction == "in":
@@ -138,16 +136,7 @@ def _flows(listings: Sequence[Listing]) -> dict[Key, tuple[Flow, int]]:
             flow = Flow(
                 f"{key} {inode}", family, kind.protocol, addresses[local], ntohs(local_port),
                 addresses[remote], ntohs(remote_port), None if is_listening else direction,
-                netns=netns,
+                netns=netns, is_listening=is_listening,
             )  # fmt: skip
             flows[key] = flow, inode
     return flows
-
-
-def open_sockets(table: Sourced) -> Iterator[Row]:
-    """Yield a row of ``sockets_events`` for each socket that is open."""
-    source = ProcSource(table.host, table.warn)
-    names = frozenset(column.name for column in schema.Sockets.columns)
-    for row in source.rows(Where(columns=names & table.wanted.columns | {"protocol", "state"})):
-        if row["protocol"] in {TCP, UDP}:
-            yield {**row, "state": "open"}

@@ -17,7 +17,7 @@ CONDITIONS = (
 """Columns with conditions that are looked at here, so that unwanted rows are not held."""
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-Row = dict[str, Any]
+EventRow = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -40,6 +40,7 @@ class Flow:
     netns: int | None = None
     since: int | None = None
     """When it was established or began to listen, in ns of a clock of the kernel."""
+    is_listening: bool = False
 
 
 class SocketRows:
@@ -67,12 +68,12 @@ class SocketRows:
         self._told = tuple({"pid", "process", "uid"} & wanted.columns)
         self._has_id = "seuid" in wanted.columns
 
-    def row(self, flow: Flow, state: str, time: int, until: int | None = None) -> Row | None:
+    def row(self, flow: Flow, state: str, time: int, until: int | None = None) -> EventRow | None:
         """Return the row of a *flow* that came into *state* at *time* (µs since the epoch).
 
         *until* is when it ended, by the clock of `Flow.since`.
         """
-        row: Row = {
+        row: EventRow = {
             "time": time,
             "pid": flow.pid,
             "process": flow.process,
