@@ -156,7 +156,8 @@ class Run:
         """Wait until *condition* of the rows holds; return them."""
         end = monotonic() + SECONDS
         while not condition(self.rows):
-            state = (self.table.source, self.collector.error, self.table.last_warning)
+            table = self.table
+            state = (table.source, self.collector.losses, self.collector.error, table.last_warning)
             assert monotonic() < end, f"no such {what}: {self.rows} {state}"
             await asyncio.sleep(0.02)
         return self.rows
@@ -200,14 +201,14 @@ def scratch(place):
     What the code prints is in `scratch.output`.
     """
 
-    async def run(code):
+    async def run(code, status=0):
         text = f"import os, socket, threading\nos.setuid({SCRATCH})\n{code}"
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", text, stdout=subprocess.PIPE, cwd=place
         )
         output, _ = await process.communicate()
         run.output = output.decode().split()
-        assert process.returncode == 0
+        assert process.returncode == status
         return process.pid
 
     return run

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from time import monotonic
 
-from zeek_agent_core.api import TableError
 from zeek_agent_linux._audit.assembler import Assembler, Event
+from zeek_agent_linux._audit.gaps import Gaps
 from zeek_agent_linux._audit.interest import Interest
 from zeek_agent_linux._audit.modes import Mode, machine
 from zeek_agent_linux._audit.records import Record
@@ -56,10 +56,17 @@ class Subscription:
         self._failure = error
         self._news.set()
 
-    async def batches(self) -> AsyncIterator[list[Event]]:
-        """Yield events that came together, without end; raise what `fail` was told."""
+    async def batches(self, seconds: float | None = None) -> AsyncIterator[list[Event]]:
+        """Yield events that came together, without end; raise what `fail` was told.
+
+        After *seconds* without any, yield an empty list.
+        """
         while True:
-            await self._news.wait()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._news.wait()
+            except TimeoutError:
+                yield []
             self._news.clear()
             while self._queue:
                 events = self._queue.popleft()
@@ -80,6 +87,8 @@ class Feed:
         self._lock = asyncio.Lock()
         self._reader: Reader | None = None
         self._task: asyncio.Task[None] | None = None
+        self._change: asyncio.Task[None] | None = None
+        """Held here, since the event loop forgets tasks that nobody has."""
 
     @asynccontextmanager
     async def subscribed(self, interest: Interest, lose: Lose) -> AsyncIterator[Subscription]:
@@ -116,9 +125,12 @@ class Feed:
         wanted = frozenset().union(*(s.interest.rules(machine()) for s in self._subscriptions))
         return await asyncio.to_thread(reader.mode.keeper.load, wanted)
 
-    async def change(self, subscription: Subscription, interest: Interest) -> None:
-        """Let *subscription* have another *interest*."""
+    def interested(self, subscription: Subscription, interest: Interest) -> None:
+        """Let *subscription* have another *interest*, soon."""
         subscription.interest = interest
+        self._change = asyncio.create_task(self._changed(), name="audit rules")
+
+    async def _changed(self) -> None:
         async with self._lock:
             for reason in await self._load_rules():
                 log.warning("%s", reason)
@@ -128,10 +140,13 @@ class Feed:
         async with self._lock:
             if self._subscriptions:
                 await self._load_rules()
-            elif self._task is not None:
-                self._task.cancel()
-                await asyncio.wait([self._task])
-                self._task = self._reader = None
+                return
+            tasks = [task for task in (self._change, self._task) if task is not None]
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+            self._change = self._task = self._reader = None
 
     def missing(self, interest: Interest) -> list[str]:
         """Return the calls in *interest* of which no rule records all."""
@@ -147,7 +162,7 @@ class Reader:
         self._subscriptions = subscriptions
         self._check_seconds = check_seconds
         self._assembler = Assembler()
-        self._overflows = 0
+        self._gaps = Gaps()
 
     async def run(self) -> None:
         """Pass on what comes, without end; when the stream fails, tell the subscriptions."""
@@ -162,7 +177,7 @@ class Reader:
                     self._lose("kernel", self.mode.lost())
                     due = monotonic() + self._check_seconds
                 await asyncio.sleep(LONG if count > BUSY else SHORT)
-        except (OSError, TableError) as error:
+        except Exception as error:  # whatever it is, nobody may wait for ever
             for subscription in self._subscriptions:
                 subscription.fail(error)
         finally:
@@ -193,8 +208,7 @@ class Reader:
     async def _drain(self) -> int:
         """Read all there is; return how many records that were."""
         assembler, stream = self._assembler, self.mode.stream
-        overflows, newest, begun = stream.overflows, assembler.newest, assembler.begun
-        total = 0
+        overflows, total = stream.overflows, 0
         while True:
             now = monotonic()
 
@@ -207,11 +221,11 @@ class Reader:
                 break
             self._publish()
             await asyncio.sleep(0)
-        if stream.overflows > overflows:
-            # Each event has the next number: those that are missing were dropped.
-            gap = assembler.newest - newest - (assembler.begun - begun) if newest else 0
-            self._lose("netlink", max(gap, 1))
-            self.mode.check_up()
+        has_overflowed = stream.overflows > overflows
+        gap = self._gaps.count(assembler.newest, assembler.begun, has_overflowed=has_overflowed)
+        self._lose("netlink", gap)
+        if has_overflowed:
+            self.mode.check_up()  # the kernel lets go of a daemon that is too slow
         return total
 
     def _publish(self) -> None:

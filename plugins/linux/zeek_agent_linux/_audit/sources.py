@@ -1,18 +1,17 @@
 """Sources of tables: audit events, by one of the three ways to get them."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
-from zeek_agent_core.api import Row, Source, Sourced, TableError, Where
+from zeek_agent_core.api import Host, Row, Source, Sourced, TableError, Where
 from zeek_agent_core.errors import ConfigError
 from zeek_agent_linux._audit.assembler import Event
 from zeek_agent_linux._audit.feed import Feed, Subscription
 from zeek_agent_linux._audit.hub import feeds_of
 from zeek_agent_linux._audit.interest import Interest, interest_in
 from zeek_agent_linux._audit.modes import AudispMode, Mode, MulticastMode, NetlinkMode
-from zeek_agent_linux._audit.settings import DEFAULTS, SECTION, SYSCALLS, Settings
+from zeek_agent_linux._audit.settings import DEFAULTS, OFF, SECTION, SYSCALLS, Settings
 
 
 class AuditTable(Sourced):
@@ -63,7 +62,6 @@ class AuditSource(Source):
         super().__init__(table)
         self._settings = Settings.of(table.host)
         self._subscription: Subscription | None = None
-        self._changing: asyncio.Task[None] | None = None
 
     @property
     def _feed(self) -> Feed:
@@ -116,8 +114,7 @@ class AuditSource(Source):
     def wanted_changed(self) -> None:
         """Have the kernel record what the queries want now."""
         if self._subscription is not None:
-            change = self._feed.change(self._subscription, self._interest())
-            self._changing = asyncio.ensure_future(change)
+            self._feed.interested(self._subscription, self._interest())
 
 
 def admits(wanted: Where, row: Mapping[str, Any]) -> bool:
@@ -144,6 +141,13 @@ class Multicast(AuditSource):
 
     name = "multicast"
     mode = MulticastMode
+
+
+def offered(host: Host, kind: type[AuditTable]) -> list[AuditTable]:
+    """Return the table of a *kind*, where the kernel has auditing, and the settings let it."""
+    is_off = Settings.of(host).source == OFF
+    has_auditing = host.path("/proc/self/loginuid").exists()
+    return [kind(host)] if has_auditing and not is_off else []
 
 
 SOURCES: tuple[type[AuditSource], ...] = (Audisp, Netlink, Multicast)
