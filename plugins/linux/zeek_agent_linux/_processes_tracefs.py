@@ -81,7 +81,7 @@ class TraceSource(Source):
                 else:
                     await readable.wait()
                 events = await ordered.read()
-                gone = {e.values[0] for e in events if instance.names[e.kind] == EXIT}
+                gone = {values[0] for _, kind, values in events if instance.names[kind] == EXIT}
                 for start in range(0, len(events), SLICE):
                     rows = self._work(instance, events[start : start + SLICE], gone)
                     if rows:

@@ -19,7 +19,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 CMDLINE_BYTES = 32_768
 UNSET = 0xFFFFFFFF
 """The login's user ID of a process that belongs to no login."""
-USAGE = frozenset({"priority", "vsize", "rsize", "utime", "stime", "startup"})
+USAGE = frozenset({"priority", "vsize", "rsize", "utime", "stime"})
 INHERITED = frozenset({"cwd", "auid", "cgroup", "container"})
 COLUMNS = USAGE | INHERITED | {"name", "exe", "cmdline"}
 """What can be read for a process whose IDs and parent are known."""
