@@ -14,7 +14,7 @@ from time import monotonic
 import pytest
 from zeek_agent_linux._audit.assembler import Assembler
 from zeek_agent_linux._audit.netlink import Control
-from zeek_agent_linux._audit.records import EOE, SYSCALL, Record
+from zeek_agent_linux._audit.records import EOE, SYSCALL
 from zeek_agent_linux._audit.rules import KEY, rules_for
 from zeek_agent_linux._audit.status import Status
 
@@ -56,7 +56,7 @@ def event():
         assembler = Assembler()
         records = [(SYSCALL, f"{head}{ids} {TAIL}"), *others, (EOE, "")]
         for kind, body in records:
-            assembler.add(Record(kind, "1700000000.123:77", body), 0.0)
+            assembler.add((kind, "1700000000.123:77", body), 0.0)
         (complete,) = assembler.take()
         return complete
 

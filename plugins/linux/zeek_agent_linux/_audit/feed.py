@@ -12,7 +12,6 @@ from zeek_agent_linux._audit.assembler import Assembler, Event
 from zeek_agent_linux._audit.gaps import Gaps
 from zeek_agent_linux._audit.interest import Interest
 from zeek_agent_linux._audit.modes import Mode, machine
-from zeek_agent_linux._audit.records import Record
 
 log = logging.getLogger(__name__)
 
@@ -211,11 +210,7 @@ class Reader:
         overflows, total = stream.overflows, 0
         while True:
             now = monotonic()
-
-            def take(record: Record, now: float = now) -> None:
-                assembler.add(record, now)
-
-            count = stream.drain(take, SLICE)
+            count = stream.drain(partial(assembler.add, now=now), SLICE)
             total += count
             if count < SLICE:
                 break

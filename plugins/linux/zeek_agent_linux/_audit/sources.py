@@ -101,15 +101,18 @@ class AuditSource(Source):
             yield []
             async for events in subscription.batches():
                 table.look_ahead(events)
-                rows = [row for event in events if (row := self._row(event)) is not None]
+                narrow = conditions(table.wanted)
+                rows = [row for event in events if (row := self._row(event, narrow)) is not None]
                 if rows:
                     yield rows
 
-    def _row(self, event: Event) -> dict[str, Any] | None:
+    def _row(self, event: Event, narrow: Collection[str]) -> dict[str, Any] | None:
+        """Return the row of *event*, unless it does not meet what is wanted of columns *narrow*."""
         row = self.table.row(event)
         if row is None or (self._settings.ignore_self and row["pid"] == os.getpid()):
             return None
-        return row if admits(self.table.wanted, row) else None
+        admits = self.table.wanted.admits
+        return row if all(admits(name, row.get(name)) for name in narrow) else None
 
     def wanted_changed(self) -> None:
         """Have the kernel record what the queries want now."""
@@ -117,9 +120,9 @@ class AuditSource(Source):
             self._feed.interested(self._subscription, self._interest())
 
 
-def admits(wanted: Where, row: Mapping[str, Any]) -> bool:
-    """Return whether a query may want *row*."""
-    return not wanted.is_narrow or all(wanted.admits(name, value) for name, value in row.items())
+def conditions(wanted: Where) -> Collection[str]:
+    """Return the columns on which there are conditions."""
+    return {*wanted.allowed, *wanted.lows, *wanted.highs, *wanted.prefixes}
 
 
 class Audisp(AuditSource):
