@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,6 @@ SLICE = 0.05
 """Seconds that reading a chunk may take."""
 POLL = 2.0
 """Seconds between two looks where the kernel does not tell of changes."""
-BACK = 10
-"""Entries before the end to begin with, if that is asked for."""
 
 DIRECTORIES = ("/run/log/journal", "/var/log/journal")
 DAEMON = "/run/systemd/journal/socket"
@@ -44,6 +42,8 @@ class Chunk:
     rows: list[Any] = field(default_factory=list)
     cursor: str | None = None
     """Of the last entry that was looked at."""
+    is_start: bool = False
+    """Whether this says that nothing new is missed any more."""
     is_end: bool = False
     """Whether there is nothing more at present."""
     damaged: int = 0
@@ -69,19 +69,19 @@ class Follower:
         """What to ask of entries; may be set at any time, and holds for what is read next."""
         self._applied: list[list[bytes]] = []
 
-    async def chunks(self) -> AsyncIterator[Chunk]:
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield chunks without end, the first once nothing new is missed; it may be empty."""
         with ThreadPoolExecutor(1, thread_name_prefix="journal") as thread:
             loop = asyncio.get_running_loop()
             try:
-                descriptor, timeout = await loop.run_in_executor(thread, self._open)
-                yield Chunk()
+                descriptor, wait = await loop.run_in_executor(thread, self._open)
+                yield Chunk(is_start=True)
                 with Readiness(descriptor) as ready:
                     while True:
                         chunk = await loop.run_in_executor(thread, self._chunk)
                         yield chunk
                         if chunk.is_end:
-                            await ready.wait(timeout)
+                            await ready.wait(wait)
                             await loop.run_in_executor(thread, self._process)
             finally:
                 await asyncio.shield(loop.run_in_executor(thread, self._close))
@@ -90,9 +90,9 @@ class Follower:
         """Open the journal and go to the start; return its descriptor and how long to wait."""
         journal = self._journal = Journal(self._directory)
         descriptor = journal.fileno()  # from now on changes are noticed
-        timeout = None if journal.is_reliable else POLL
+        wait = None if journal.is_reliable else POLL
         self._go_to_start(journal)
-        return descriptor, timeout
+        return descriptor, wait
 
     def _go_to_start(self, journal: Journal) -> None:
         start = self._start
@@ -149,7 +149,11 @@ class Follower:
 def check(prefix: str, directory: str) -> None:
     """Raise `OSError` if there is no journal to follow, or we may not read it."""
     with Journal(directory):
-        pass
+        check_files(prefix, directory)
+
+
+def check_files(prefix: str, directory: str) -> None:
+    """Raise `OSError` if there are no files of a journal, or we may not read them."""
     if directory:
         if not Path(directory).is_dir():
             raise FileNotFoundError(2, "no such directory", directory)

@@ -31,12 +31,12 @@ class Readiness:
         """Watch no more."""
         self._loop.remove_reader(self._descriptor)
 
-    async def wait(self, timeout: float | None = None) -> bool:
-        """Return once there is something to read, or False after *timeout* seconds."""
+    async def wait(self, most: float | None = None) -> bool:
+        """Return once there is something to read, or False after *most* seconds."""
         self._event.clear()
         self._loop.add_reader(self._descriptor, self._ready)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(most):
                 await self._event.wait()
         except TimeoutError:
             return False
