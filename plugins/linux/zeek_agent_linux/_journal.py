@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ class Follower:
         self._read = read
         self._journal: Journal
         self._has_entry = False
-        self._damage = 0
+        self._first: str | None = None
+        """The entry at which following began, if there is one."""
         self.matches: list[list[bytes]] = []
         """What to ask of entries; may be set at any time, and holds for what is read next."""
         self._applied: list[list[bytes]] = []
@@ -75,7 +77,7 @@ class Follower:
             loop = asyncio.get_running_loop()
             try:
                 descriptor, wait = await loop.run_in_executor(thread, self._open)
-                yield Chunk(is_start=True)
+                yield Chunk(cursor=self._first, is_start=True)
                 with Readiness(descriptor) as ready:
                     while True:
                         chunk = await loop.run_in_executor(thread, self._chunk)
@@ -98,6 +100,8 @@ class Follower:
         start = self._start
         if start.cursor is None:
             journal.seek_end(start.back)
+            with suppress(OSError):  # there are no entries, or too few
+                self._first = journal.cursor()
             return
         is_known = journal.seek_cursor(start.cursor)
         try:
