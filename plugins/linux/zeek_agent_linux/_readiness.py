@@ -45,6 +45,10 @@ class Readiness:
             self._ignore()
         return True
 
+    def poke(self) -> None:
+        """End the wait, as if there were something to read."""
+        self._event.set()
+
     def _ready(self) -> None:
         self._ignore()
         self._event.set()
