@@ -32,10 +32,7 @@ class Parser:
         try:
             while True:
                 end = held.find(b"\n\n", start)
-                if end < 0:
-                    self._needed = 0
-                    break
-                pairs: Pairs | None = _plain(held[start:end])
+                pairs = _plain(held[start:end]) if end >= 0 else None
                 if pairs is None:
                     pairs, end, self._needed = _careful(held, start)
                     if pairs is None:

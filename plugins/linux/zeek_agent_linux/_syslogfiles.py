@@ -35,6 +35,8 @@ class Batch:
     """What one turn of reading gave."""
 
     rows: list[Row] = field(default_factory=list)
+    count: int = 0
+    """Messages that were read, if only to be left out."""
     lost: int = 0
     """Messages that the kernel had overwritten."""
     damaged: int = 0
@@ -107,7 +109,7 @@ class SyslogFiles:
         return {"boot": self._boot(), "kmsg": self._sequence, "files": files}
 
     def read(self) -> Batch:
-        """Return what came; to be called until it returns no rows."""
+        """Return what came; to be called until it has read nothing."""
         while self._inotify.read():
             pass
         batch = Batch()
@@ -116,6 +118,7 @@ class SyslogFiles:
         now = datetime.now(UTC).astimezone()
         for tail in self._tails:
             for raw in tail.read():
+                batch.count += 1
                 line = _syslog.parse(raw, now)
                 # The kernel's messages come by its own log already, with their severity.
                 if line.identifier != KERNEL or self._kmsg is None:
@@ -125,6 +128,7 @@ class SyslogFiles:
     def _read_kernel(self, kmsg: _kmsg.Kmsg, batch: Batch) -> None:
         began = (time_ns() - clock_gettime_ns(CLOCK_MONOTONIC)) // 1000
         for record, lost in islice(kmsg.read(), AT_ONCE):
+            batch.count += 1
             if record is None:
                 batch.damaged += 1
                 continue

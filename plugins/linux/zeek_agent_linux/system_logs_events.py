@@ -127,7 +127,7 @@ class SyslogSource(LogSource):
                         if batch.rows:
                             yield self.marked(batch.rows, logs.place())
                             await self.hold()
-                        else:
+                        if not batch.count:
                             await ready.wait()
                             await asyncio.sleep(COALESCE)
 
