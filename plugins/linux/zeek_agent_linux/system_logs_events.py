@@ -85,17 +85,28 @@ class JournalctlSource(LogSource):
         """Yield what is logged, from the bookmark on."""
         table = self.table
         async with table.kept_bookmark():
-            start = table.start(self.place, table.back)
+            start = await self._start()
             everything = _entries.Plan(table.everything().columns, table.setting("fields"))
             arguments = _journalctl.arguments(table.directory, start, everything)
             reader = _journalctl.Reader(start)
             async with _child.running("journalctl", arguments) as child:
+                self.begin(start.cursor)
                 yield ()
                 while True:
                     rows, cursor = reader.read(await child.read(), table.wanted, self.plan())
                     if rows:
                         yield self.marked(rows, cursor)
                         await self.hold()
+
+    async def _start(self) -> _journal.Start:
+        """Return where to begin, by a cursor: what comes while the child starts is not missed."""
+        start = self.table.start(self.place, self.table.back)
+        if start.cursor is None:
+            count = start.back + 1
+            arguments = _journalctl.newest(self.table.directory, count)
+            async with _child.running("journalctl", arguments) as child:
+                start.cursor = _journalctl.first_cursor(await child.read_all(), count)
+        return start
 
 
 class SyslogSource(LogSource):
