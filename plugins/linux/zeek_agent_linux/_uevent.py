@@ -109,15 +109,15 @@ class Uevents:
         """Return how many events were lost before *event*.
 
         The numbers count those of other network namespaces too, so a gap means
-        something only after an overflow.
+        something only after an overflow; what was queued before it comes first.
         """
         number = event.get("SEQNUM", "")
         sequence = int(number) if number.isdecimal() else None
-        missed = 0
-        if self._overflowed:
-            gap = sequence - self._last - 1 if sequence and self._last is not None else 1
-            missed, self._overflowed = max(gap, 1), False
-        self._last = sequence
+        last, self._last = self._last, sequence
+        if not self._overflowed or sequence is None or last is None:
+            return 0
+        missed = max(sequence - last - 1, 0)
+        self._overflowed = missed == 0
         return missed
 
 
