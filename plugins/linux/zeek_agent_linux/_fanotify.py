@@ -72,9 +72,7 @@ def parse(data: bytes) -> Iterator[Event]:
     while offset < len(data):
         if len(data) - offset < _EVENT.size:
             raise ValueError("truncated fanotify event")
-        size, version, _, head, mask, file, pid = _EVENT.unpack_from(data, offset)
-        if file >= 0:
-            os.close(file)
+        size, version, _, head, mask, _, pid = _EVENT.unpack_from(data, offset)
         end = offset + size
         if version != _VERSION or not _EVENT.size <= head <= size or end > len(data):
             raise ValueError(f"fanotify event of version {version} and length {size}")
