@@ -17,8 +17,8 @@ class SystemLogsEvents(Sourced):
     Settings of `[tables.system_logs_events]`: `fields` names more fields of the
     journal to put into the column `fields`, for example `["_CMDLINE"]`, or
     `["*"]` for all; `directory` has the files of another journal to read; `files`
-    are those of syslog, by default `syslog`, `messages`, `auth.log`, `secure`,
-    `maillog` and `cron` in `/var/log`; `initial = true` begins with the ten newest messages of
+    are those of syslog, by default `syslog` or else `messages`, `auth.log`,
+    `secure`, `maillog` and `cron` in `/var/log`; `initial = true` begins with the ten newest messages of
     the journal where no place is known. With `source` just one of `journal`, `journalctl`
     and `syslog` is used.
     """

@@ -351,6 +351,20 @@ def write_kmsg(message):
     Path("/dev/kmsg").write_text(message)
 
 
+async def test_messages_that_are_in_two_files(tmp_path):
+    """Where `syslog` has everything, `messages` is not read as well."""
+    (tmp_path / "var/log").mkdir(parents=True)
+    for name in ("syslog", "messages", "auth.log"):
+        (tmp_path / "var/log" / name).touch()
+    async with Listener(made(SystemLogsEvents, tmp_path)) as found:
+        for name in ("messages", "syslog", "auth.log"):
+            with (tmp_path / "var/log" / name).open("a") as file:
+                file.write(f"Nov 27 22:00:01 host x: {name}\n")
+        await found.count(2)
+        await asyncio.sleep(0.2)
+        assert found.values("message") == ["syslog", "auth.log"]
+
+
 @pytest.mark.skipif(not Path("/dev/kmsg").exists(), reason="needs the kernel's log")
 async def test_the_kernels_log(tmp_path):
     """What is written to the kernel's log comes with its severity, after a restart too."""

@@ -25,6 +25,7 @@ from zeek_agent_linux._inotify import (
 from zeek_agent_linux._tail import Tail, as_place
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+SYSLOG, MESSAGES = "/var/log/syslog", "/var/log/messages"
 AT_ONCE = 1000
 """Messages of the kernel in one batch."""
 KERNEL = "kernel"
@@ -49,7 +50,10 @@ class SyslogFiles:
     def __init__(self, prefix: str, files: Sequence[str]) -> None:
         """Read below *prefix*, of *files* those that exist or come."""
         self._prefix = prefix
-        self._tails = [Tail(prefix + path) for path in files]
+        # Where there are both, what is in the second is in the first too.
+        is_double = SYSLOG in files and Path(prefix + SYSLOG).exists()
+        used = [path for path in files if path != MESSAGES or not is_double]
+        self._tails = [Tail(prefix + path) for path in used]
         self._kmsg: _kmsg.Kmsg | None = None
         self._sequence: int | None = None
         self.problem: str | None = None
