@@ -10,9 +10,10 @@ class FilesEvents(Sourced):
 
     What is watched is said by `paths` of `[tables.files_events]`: patterns as
     for `files_list`, by default `/boot`, `/etc`, `/root/.ssh`, `/home/*/.ssh`,
-    `/var/spool/cron` and the directories of programs in `/usr`. A directory that matches is watched with all that is
-    below it, what is made later included. Each directory takes a watch, of
-    which there are at most `max_watches`. Conditions on `path` save watches.
+    `/var/spool/cron` and the directories of programs in `/usr`. A directory that
+    matches is watched with all that is below it, what is made later included.
+    Each directory takes a watch, of which there are at most `max_watches`.
+    Conditions on `path` save watches.
 
     Like events of one file and process within a tenth of a second are one row,
     with their number in `count`. Several writes may be one event already where

@@ -18,9 +18,9 @@ class SystemLogsEvents(Sourced):
     journal to put into the column `fields`, for example `["_CMDLINE"]`, or
     `["*"]` for all; `directory` has the files of another journal to read; `files`
     are those of syslog, by default `syslog` or else `messages`, `auth.log`,
-    `secure`, `maillog` and `cron` in `/var/log`; `initial = true` begins with the ten newest messages of
-    the journal where no place is known. With `source` just one of `journal`, `journalctl`
-    and `syslog` is used.
+    `secure`, `maillog` and `cron` in `/var/log`; `initial = true` begins with the
+    ten newest messages of the journal where no place is known. With `source` just
+    one of `journal`, `journalctl` and `syslog` is used.
     """
 
     name = "system_logs_events"

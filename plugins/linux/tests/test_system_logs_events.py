@@ -143,6 +143,7 @@ async def test_rotation(journald, table, source):
         await log.count(600)
         await log.until(lambda: len(messages(log.rows)) >= 600)
         assert messages(log.rows) == expected(0, 600)
+        assert log.table.losses == {}
 
 
 async def test_vacuum(journald, table):
@@ -158,6 +159,7 @@ async def test_vacuum(journald, table):
     async with Listener(table()) as log:
         await log.until(lambda: "message 7" in messages(log.rows))
         assert messages(log.rows) == expected(6, 8)
+        assert log.table.losses == {"deleted": 1}
 
 
 @BOTH
@@ -171,6 +173,7 @@ async def test_journald_is_killed(journald, table, source):
         journald.send(*numbered(3, 6))
         await log.until(lambda: len(messages(log.rows)) == 6)
         assert messages(log.rows) == expected(0, 6)
+        assert log.table.losses == {}
 
 
 async def test_conditions_are_applied_by_the_journal(journald, table):
@@ -191,6 +194,18 @@ async def test_conditions_are_applied_by_the_journal(journald, table):
         journald.send({"MESSAGE": "fine again", "PRIORITY": "6"})
         await log.until(lambda: "fine again" in log.values("message"))
         assert log.values("message").count("bad") == 1
+
+
+@BOTH
+async def test_a_bookmark_that_makes_no_sense(journald, table, tmp_path, source):
+    """With a damaged bookmark it goes on with what is new."""
+    (tmp_path / "system_logs_events.json").write_text('{"journal": "s=x;nonsense"}')
+    journald.send(*numbered(0, 2))
+    journald.sync()
+    async with Listener(table(source)) as log:
+        journald.send(*numbered(2, 4))
+        await log.until(lambda: len(messages(log.rows)) == 2)
+        assert messages(log.rows) == expected(2, 4)
 
 
 async def test_initial(journald, table):

@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 from zeek_agent_core.api import Host, Marked, Row, Source, Sourced
 from zeek_agent_linux._bookmark import Bookmark
-from zeek_agent_linux._journal import Start
+from zeek_agent_linux._journal import Start, sequence
 
 HOLD = 30.0
 """Seconds to wait at most for queries to read what they have, before more is given."""
@@ -42,15 +42,18 @@ class KeptTable(Sourced):
     def start(self, place: str, back: int = 0) -> Start:
         """Return where to begin in the journal: at the bookmark *place*, or *back* from the end."""
         cursor = self.bookmark.place(place)
-        return Start(cursor if isinstance(cursor, str) else None, self.earliest, back)
+        if not isinstance(cursor, str) or sequence(cursor) is None:
+            cursor = None
+        return Start(cursor, self.earliest, back)
 
 
 class Kept(Source):
-    """A source that moves the table's bookmark as its rows are read, and does not hurry."""
+    """A source that moves the table's bookmark as its rows are read, and does not hurry.
+
+    The bookmark is kept under the source's `place`.
+    """
 
     table: KeptTable
-    place: ClassVar[str]
-    """Under which its bookmark is kept."""
 
     def __init__(self, table: KeptTable) -> None:
         """Serve *table*."""

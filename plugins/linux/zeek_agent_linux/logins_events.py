@@ -130,6 +130,7 @@ class JournalSource(Kept):
             async with aclosing(follower.chunks()) as chunks:
                 async for chunk in chunks:
                     table.lose("damaged", chunk.damaged)
+                    table.lose("deleted", chunk.missing)
                     late = [row for row in boots if chunk.is_end or _is_behind(chunk, booted)]
                     boots = [row for row in boots if row not in late]
                     rows = sorted([*late, *chunk.rows], key=lambda row: row["time"])

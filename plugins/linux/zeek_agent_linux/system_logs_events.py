@@ -49,6 +49,7 @@ class JournalSource(LogSource):
             async with aclosing(self._follower.chunks()) as chunks:
                 async for chunk in chunks:
                     table.lose("damaged", chunk.damaged)
+                    table.lose("deleted", chunk.missing)
                     if chunk.rows:
                         yield self.marked(chunk.rows, chunk.cursor)
                         await self.hold()
