@@ -3,7 +3,8 @@
 from zeek_agent_core.errors import ParameterError, TableError
 from zeek_agent_core.hookspecs import hookimpl
 from zeek_agent_core.host import Host
-from zeek_agent_core.sources import Source, Sourced
+from zeek_agent_core.identity import write_private
+from zeek_agent_core.sources import Marked, Source, Sourced
 from zeek_agent_core.table import (
     EQ,
     NONE,
@@ -30,6 +31,7 @@ __all__ = [
     "Column",
     "Evented",
     "Host",
+    "Marked",
     "Origin",
     "ParameterError",
     "Port",
@@ -46,4 +48,5 @@ __all__ = [
     "hookimpl",
     "storable",
     "text",
+    "write_private",
 ]
