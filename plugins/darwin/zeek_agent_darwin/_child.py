@@ -55,7 +55,7 @@ class Child:
         self.lines = lines or Lines()
 
     async def batches(self) -> AsyncIterator[list[bytes]]:
-        """Yield lines as they come, first an empty batch; raise `OSError` when the tool ends.
+        """Yield lines as they come; raise `OSError` when the tool ends.
 
         The tool is ended with this generator.
         """
@@ -64,7 +64,6 @@ class Child:
         )
         listening = asyncio.create_task(self._listen(child), name="errors of a tool")
         try:
-            yield []
             assert child.stdout is not None  # noqa: S101 - for mypy
             while chunk := await child.stdout.read(CHUNK):
                 yield self.lines.feed(chunk)

@@ -12,6 +12,12 @@ from typing import Any
 
 from zeek_agent_core.api import Row, storable
 
+NOBODY = 0xFFFFFFFF
+NUMBERS = (("pid", "processID"), ("uid", "userID"))
+WORDS = (("identifier", "subsystem"), ("facility", "category"))
+LONGEST = 65_536
+"""Characters of a message that are kept."""
+
 
 class Reader:
     """Turns lines into rows of ``system_logs_events``."""
@@ -39,7 +45,7 @@ class Reader:
                 self.dropped += _losses(entry)
             message = entry.get("eventMessage")
             if message.__class__ is str:
-                rows.append(_row(entry, message))
+                rows.append(_row(entry, message[:LONGEST]))
         return rows
 
 
@@ -50,6 +56,14 @@ def _row(entry: dict[str, Any], message: str) -> Row:
         "level": level.lower() if level.__class__ is str and level else None,
         "message": message if message.isascii() else storable(message),
     }
+    for column, key in NUMBERS:
+        value = entry.get(key)
+        if value.__class__ is int and 0 <= value < NOBODY:
+            row[column] = value
+    for column, key in WORDS:
+        value = entry.get(key)
+        if value.__class__ is str and value:
+            row[column] = value if value.isascii() else storable(value)
     moment = parse_time(entry.get("timestamp"))
     if moment is not None:
         row["time"] = moment
