@@ -5,7 +5,7 @@ import contextlib
 import os
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 CHUNK = 256 << 10
 LONGEST_LINE = 4 << 20
@@ -54,7 +54,7 @@ class Child:
         self._complaints: deque[str] = deque(maxlen=REASON_LINES)
         self.lines = lines or Lines()
 
-    async def batches(self) -> AsyncIterator[list[bytes]]:
+    async def batches(self) -> AsyncGenerator[list[bytes], None]:
         """Yield lines as they come; raise `OSError` when the tool ends.
 
         The tool is ended with this generator.

@@ -107,6 +107,12 @@ def number(found: Found, name: str) -> int | None:
     return value if value.__class__ is int and 0 <= value < NOBODY else None
 
 
+def count(found: Found, name: str) -> int | None:
+    """Return a number of up to 63 bits, such as an inode."""
+    value = found.get(name)
+    return value if value.__class__ is int and 0 <= value < 1 << 63 else None
+
+
 def words(found: Found, name: str) -> str | None:
     """Return a text; None if it is empty or none."""
     value = found.get(name)

@@ -69,7 +69,7 @@ class ProcessesEvents(schema.ProcessesEvents):  # noqa: D101 - described by its 
             "cgroup",
             "container",
             "incomplete",
-        ),  # fmt: skip
+        ),
     )
 
 
