@@ -94,7 +94,9 @@ class SocketChanges:
                 entry = _Known(seen, None, _direction(seen, ports), times.get(key, now))
             if known is None:
                 entry.told = _silently(seen)
-            else:
+            elif seen.pid is None:  # the process let go of it
+                seen = seen._replace(pid=entry.socket.pid)  # noqa: PLW2901
+            if known is not None:
                 changes += _told(entry, seen)
             entry.socket = seen
             current[key] = entry

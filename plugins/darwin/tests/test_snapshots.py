@@ -47,7 +47,8 @@ class Listing:
             "pid": 337, "name": "opendirectoryd", "ppid": 1, "create_time": 1_795_000_000.25,
             "uids": ids(0, 0), "gids": ids(0, 0), "nice": -5, "terminal": None,
             "memory_info": SimpleNamespace(rss=9_000_000, vms=420_000_000),
-            "cpu_times": SimpleNamespace(user=12.5, system=3.25), "exe": "/usr/libexec/opendirectoryd",
+            "cpu_times": SimpleNamespace(user=12.5, system=3.25),
+            "exe": "/usr/libexec/opendirectoryd",
             "cmdline": ["/usr/libexec/opendirectoryd"], "cwd": "/",
         },
         {
