@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 SYSTEM := $(shell uname -s)
 PACK := $(if $(filter Darwin,$(SYSTEM)),plugins/darwin,$(if $(filter Linux,$(SYSTEM)),plugins/linux,plugins/windows))
 CODE := zeek_agent_core plugins/linux/zeek_agent_linux plugins/darwin/zeek_agent_darwin plugins/windows/zeek_agent_windows
+PORTABLE := zeek_agent_core
 RUN_ARGS ?= --interval 5
 
 .DEFAULT_GOAL := help
@@ -41,8 +42,10 @@ format: $(VENV)/dev ## format the code
 lint: $(VENV)/dev ## look for mistakes of style and worse
 	$(BIN)/ruff check .
 
-types: $(VENV)/dev ## check the types
+types: $(VENV)/dev ## check the types, as each of the three systems sees them
 	$(BIN)/mypy $(CODE)
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin $(PORTABLE) plugins/darwin/zeek_agent_darwin
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/windows $(PORTABLE) plugins/windows/zeek_agent_windows
 
 imports: $(VENV)/dev ## check who imports whom
 	PYTHONPATH=plugins/darwin:plugins/windows $(BIN)/lint-imports --no-cache

@@ -197,9 +197,22 @@ def standard_files() -> list[Path]:
     ]
 
 
+def runs_as_root() -> bool:
+    """Return whether this process is root's; on Windows nobody is."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def user_id() -> int:
+    """Return the ID of this process's user; on Windows there is none."""
+    if sys.platform == "win32":
+        return 0
+    else:  # noqa: RET505 - so that a check of types for one system leaves out the other
+        return os.getuid()
+
+
 def application_support() -> Path:
     """Return macOS's directory for what programs keep: the system's for root, else the user's."""
-    if os.geteuid() == 0:
+    if runs_as_root():
         return Path("/Library/Application Support")
     return Path.home() / "Library" / "Application Support"
 
@@ -264,7 +277,7 @@ def state_directory(
         return base / "ZeekAgent" / ".cache"
     if platform() == "darwin":
         return application_support() / "ZeekAgent"
-    if os.geteuid() == 0 if is_root is None else is_root:
+    if runs_as_root() if is_root is None else is_root:
         return SYSTEM_STATE
     home = environment.get("HOME")
     state = environment.get("XDG_STATE_HOME") or (home and f"{home}/.local/state")
@@ -278,7 +291,7 @@ def run_directory(
     if config.run_dir is not None:
         return config.run_dir
     if platform() == "linux":
-        if os.geteuid() == 0 if is_root is None else is_root:
+        if runs_as_root() if is_root is None else is_root:
             return SYSTEM_RUN
         runtime = environment.get("XDG_RUNTIME_DIR")
         if runtime:
@@ -293,4 +306,4 @@ def socket_path(config: Config, environment: Mapping[str, str] = os.environ) -> 
     if platform() == "windows":
         user = environment.get("USERNAME") or "user"
         return Path(rf"\\.\pipe\zeek-agent.{user}")
-    return run_directory(config, environment) / f"zeek-agent.{os.getuid()}.sock"
+    return run_directory(config, environment) / f"zeek-agent.{user_id()}.sock"

@@ -134,6 +134,20 @@ class Where:
         return prefix is None or not isinstance(value, str) or prefix.begins(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a pack's rows come from, for the table's page."""
+
+    source: str
+    """What the system is asked."""
+    needs: str
+    """Privilege and consent without which rows or columns are missing; `-` where none is needed."""
+    verified: str
+    """How it was seen to work."""
+    null: tuple[str, ...] = ()
+    """Columns that are always NULL on this system."""
+
+
 class Table:
     """What all tables have; derive from `Snapshot` or `Evented`.
 
@@ -151,6 +165,8 @@ class Table:
     """Statements for the table's page; each of them is run by the conformance kit."""
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Keys of `[tables.<name>]` with their defaults; what is given has the type of its default."""
+    origin: ClassVar[Origin | None] = None
+    """Where the rows come from on the system of the pack."""
     settings_section: ClassVar[str | None] = None
     """The section's name where several tables share one."""
 
