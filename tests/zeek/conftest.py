@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = "ZEEK_AGENT_STOCK_PACKAGE"
-"""Names the directory of the package's scripts, the one with `__load__.zeek`."""
+STOCK = "ZEEK_AGENT_STOCK_PACKAGE"
+"""Names the directory of the stock package's scripts, the one with `__load__.zeek`."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -72,7 +72,7 @@ class RealZeek(Process):
             ["zeek-config", "--zeekpath"], capture_output=True, text=True, check=True
         )
         environment = {
-            "ZEEKPATH": path.stdout.strip(),
+            "ZEEKPATH": f"{home}:{path.stdout.strip()}",
             "ZEEK_WEBSOCKET_LISTEN_PORT": f"{self.port}/tcp",
             "ZEEK_WEBSOCKET_LISTEN_ADDRESS": "127.0.0.1",
         }
@@ -81,6 +81,7 @@ class RealZeek(Process):
         for name in ("XPUB", "XSUB"):
             script = script.replace(name, str(free_port()))
         (home / "test.zeek").write_text(script)
+        (home / "zeek-agent").symlink_to(ROOT / "zeek-scripts")
 
     @property
     def is_own_server(self):
@@ -127,14 +128,28 @@ def _real_zeek():
         pytest.skip("NOT TESTED WITH A REAL ZEEK: there is no zeek on the PATH")
 
 
+def pytest_generate_tests(metafunc):
+    """Run the tests of a package with ours, and with the stock one if there is one."""
+    if "package" in metafunc.fixturenames:
+        packages = ["ours", *(["stock"] if os.environ.get(STOCK) else [])]
+        metafunc.parametrize("package", packages, indirect=True)
+
+
 @pytest.fixture
-def package():
-    """Return the script that loads the stock package."""
-    scripts = os.environ.get(PACKAGE)
-    if not scripts:
-        pytest.skip(f"NOT TESTED WITH THE STOCK PACKAGE: {PACKAGE} does not name its scripts")
-    return f"""
-@load {Path(scripts).resolve()}
+def package(request):
+    """Return the script that loads our package, or the stock one."""
+    if request.param == "ours":
+        return OURS
+    return STOCK_LISTENS.replace("SCRIPTS", str(Path(os.environ[STOCK]).resolve()))
+
+
+OURS = """
+@load zeek-agent
+redef ZeekAgent::hello_interval = 2sec;
+"""
+
+STOCK_LISTENS = """
+@load SCRIPTS
 redef ZeekAgent::hello_interval = 2sec;
 @if ( Version::number < 80100 )
 redef Broker::default_listen_address_websocket = "127.0.0.1";

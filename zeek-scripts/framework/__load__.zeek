@@ -1,0 +1,13 @@
+##! The API of Zeek Agent, without any queries.
+
+@load ./types
+@load ./api
+@load ./versions
+@load ./cluster
+@load ./agents
+@load ./errors
+@load ./groups
+@load ./queries
+@load ./execute
+@load ./logs
+@load ./main
