@@ -3,7 +3,8 @@
 from zeek_agent_core.errors import ParameterError, TableError
 from zeek_agent_core.hookspecs import hookimpl
 from zeek_agent_core.host import Host
-from zeek_agent_core.sources import Source, Sourced
+from zeek_agent_core.identity import write_private
+from zeek_agent_core.sources import Marked, Source, Sourced
 from zeek_agent_core.table import (
     EQ,
     NONE,
@@ -29,6 +30,7 @@ __all__ = [
     "Column",
     "Evented",
     "Host",
+    "Marked",
     "ParameterError",
     "Port",
     "Prefix",
@@ -44,4 +46,5 @@ __all__ = [
     "hookimpl",
     "storable",
     "text",
+    "write_private",
 ]

@@ -234,6 +234,12 @@ class Evented(Table):
     def wanted_changed(self) -> None:
         """Learn in the event loop that `wanted` is another; for those that filter elsewhere."""
 
+    def was_read(self, count: int) -> None:
+        """Learn in the event loop that every query has the first *count* rows that `events` gave.
+
+        Counted from the moment it began to run last; for those that keep a bookmark.
+        """
+
     def lose(self, cause: str, count: int = 1) -> None:
         """Count events that were lost for *cause*, a word: `kernel`, `ring`, `policy`, ..."""
         if count:
