@@ -64,7 +64,7 @@ def block(found: re.Match[str], find: Find) -> str:
 
 def columns(text: str, find: Find) -> Iterator[tuple[str, Column]]:
     """Yield the name in the log, and the column, of each that a comment names."""
-    for part in re.sub(r"\n\t#", " ", text).split("; of "):
+    for part in re.split(r";\s+of\s+", text.replace("\n\t#", " ")):
         table, _, names = part.partition(":")
         declared = {column.name: column for column in find(table.strip()).columns}
         for word in names.split():

@@ -58,13 +58,18 @@ event ZeekAgent_Processes::query_result(ctx: ZeekAgent::Context,
 	Log::write(LOG, info);
 	}
 
+# What agents are asked.
+const statement =
+    "SELECT name,pid,uid,gid,ppid,priority,startup FROM processes";
+
 event zeek_init()
 	{
 	if ( ! enabled )
 		return;
 
 	ZeekAgent::create_log(LOG, Info, Columns, "zeek-agent-processes", log_policy);
-	ZeekAgent::query(ZeekAgent::Query($sql_stmt="SELECT name,pid,uid,gid,ppid,priority,startup FROM processes",
-	    $event_=query_result, $schedule_=query_interval,
-	    $subscription=subscription));
+
+	local q = ZeekAgent::Query($sql_stmt=statement, $event_=query_result,
+	    $schedule_=query_interval, $subscription=subscription);
+	ZeekAgent::query(q);
 	}

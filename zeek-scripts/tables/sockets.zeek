@@ -59,13 +59,17 @@ event ZeekAgent_Sockets::query_result(ctx: ZeekAgent::Context, columns: Columns)
 	Log::write(LOG, info);
 	}
 
+# What agents are asked.
+const statement = "SELECT * FROM sockets";
+
 event zeek_init()
 	{
 	if ( ! enabled )
 		return;
 
 	ZeekAgent::create_log(LOG, Info, Columns, "zeek-agent-sockets", log_policy);
-	ZeekAgent::query(ZeekAgent::Query($sql_stmt="SELECT * FROM sockets",
-	    $event_=query_result, $schedule_=query_interval,
-	    $subscription=subscription));
+
+	local q = ZeekAgent::Query($sql_stmt=statement, $event_=query_result,
+	    $schedule_=query_interval, $subscription=subscription);
+	ZeekAgent::query(q);
 	}
