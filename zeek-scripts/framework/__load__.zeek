@@ -2,6 +2,7 @@
 
 @load ./types
 @load ./api
+@load ./nodes
 @load ./versions
 @load ./cluster
 @load ./agents
@@ -9,5 +10,7 @@
 @load ./groups
 @load ./queries
 @load ./execute
+@load ./forwarding
+@load ./replicas
 @load ./logs
 @load ./main

@@ -1,45 +1,11 @@
 ##! Which agents there are: a table, a log, and what scripts may ask about them.
 
-@load ./types
-@load ./api
 @load ./versions
 @load ./cluster
 
 module ZeekAgent;
 
 export {
-	## What was counted about one agent since it joined.
-	type Statistics: record {
-		## Signs of life.
-		hellos: count &default=0;
-		## How often it connected anew.
-		reconnects: count &default=0;
-		## Queries sent to it alone.
-		queries: count &default=0;
-		## Errors that it told.
-		errors: count &default=0;
-		## One-shot queries that it answered.
-		answers: count &default=0;
-		## Rows that went to the logs of this package.
-		rows: count &default=0;
-	};
-
-	## An agent that is here.
-	type Agent: record {
-		## ID of the agent.
-		hid: string;
-		## What it said about itself.
-		hello: ZeekAgentAPI::AgentHelloV1;
-		## When it joined.
-		joined: time;
-		## When it last said that it is here.
-		last_seen: time;
-		## Groups it is in at run time, with all above them.
-		groups: set[string] &default=set();
-		## What was counted about it.
-		statistics: Statistics &default=Statistics();
-	};
-
 	## All agents that are here, by ID, on every node of a cluster. For reading only.
 	## Statistics are those of the designated node.
 	global agents: table[string] of Agent;

@@ -38,6 +38,17 @@ export {
 	## An agent could not do what it was asked to.
 	global agent_error_v1: event(ctx: ZeekAgent::Context, msg: string);
 
+	## A query, with the fields that agents know; ``ZeekAgent::Query`` may get more.
+	type QueryV1: record {
+		sql_stmt: string;
+		schedule_: interval &optional;
+		subscription: ZeekAgent::SubscriptionType;
+		event_: any;
+		cookie: string &optional;
+		requires_tables: set[string];
+		if_missing_tables: set[string];
+	};
+
 	## A Zeek is here, said regularly.
 	global zeek_hello_v1: event(zeek_instance: string, info: ZeekHelloV1);
 
@@ -46,7 +57,7 @@ export {
 
 	## A Zeek has a query for agents.
 	global install_query_v1: event(zeek_instance: string, query_id: string,
-	    query: ZeekAgent::Query);
+	    query: QueryV1);
 
 	## A Zeek does not want a query any more.
 	global cancel_query_v1: event(zeek_instance: string, query_id: string);

@@ -27,6 +27,15 @@ export {
 global awaited: table[string] of Answer;
 global answers: table[string] of Answer;
 
+# On other nodes than the designated one: passes on what is asked. On that one: passes
+# back the answer.
+global forward_execute: function(id: string, sql: string, hid: string,
+    wait: interval);
+global answer_node: function(id: string, answer: Answer);
+
+# Nodes whose answer is under way, by ID of the one-shot query.
+global answer_to: table[string] of string;
+
 # A row of an answer: the columns asked for, then whether it is one, and how many there are.
 global one_shot_row: event(ctx: Context, columns: any);
 
@@ -38,13 +47,43 @@ function counted(sql: string): string
 	    + "(SELECT q.*, 1 AS is_row FROM (%s\n) AS q) AS r ON 1", statement);
 	}
 
+# Completes an answer.
 function finish(id: string, error: string)
 	{
 	local a = awaited[id];
 	a$ok = error == "";
 	a$error = error;
 	delete awaited[id];
-	answers[id] = a;
+
+	if ( a$hid in agents )
+		++agents[a$hid]$statistics$answers;
+	if ( id in answer_to )
+		answer_node(id, a);
+	else
+		answers[id] = a;
+	}
+
+# Asks an agent, on the designated node.
+function ask(id: string, sql: string, hid: string)
+	{
+	awaited[id] = Answer($hid=hid);
+
+	if ( hid in agents )
+		install(host_topic(hid), id, Query($sql_stmt=counted(sql),
+		    $event_=one_shot_row));
+	else
+		finish(id, "no such agent");
+	}
+
+# Does not wait for an answer any more.
+function give_up(id: string)
+	{
+	if ( id !in awaited )
+		return;
+
+	if ( is_designated() )
+		send_cancel(host_topic(awaited[id]$hid), zeek_instance, id);
+	delete awaited[id];
 	}
 
 event ZeekAgent::one_shot_row(ctx: Context, columns: any)
@@ -65,13 +104,14 @@ event ZeekAgent::one_shot_row(ctx: Context, columns: any)
 
 function execute(sql: string, hid: string, wait: interval): Answer
 	{
-	if ( hid !in agents )
-		return Answer($hid=hid, $error="no such agent");
-
 	local id = unique_id("zx_");
-	awaited[id] = Answer($hid=hid);
-	local q = Query($sql_stmt=counted(sql), $event_=one_shot_row);
-	send_install(host_topic(hid), zeek_instance, id, q);
+	if ( is_designated() )
+		ask(id, sql, hid);
+	else
+		{
+		awaited[id] = Answer($hid=hid);
+		forward_execute(id, sql, hid, wait);
+		}
 
 	return when [id, hid, wait] ( id in answers )
 		{
@@ -81,8 +121,7 @@ function execute(sql: string, hid: string, wait: interval): Answer
 		}
 	timeout wait
 		{
-		delete awaited[id];
-		send_cancel(host_topic(hid), zeek_instance, id);
+		give_up(id);
 		return Answer($hid=hid, $error=fmt("no answer within %s", wait));
 		}
 	}

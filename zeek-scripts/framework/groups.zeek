@@ -10,6 +10,9 @@
 module ZeekAgent;
 
 export {
+	# On other nodes of a cluster than the designated one these four do nothing, as it
+	# runs the same script.
+
 	## Makes all agents that have an address in ``range`` members of a group, now and
 	## later.
 	global join: function(range: subnet, group: string);
@@ -153,6 +156,9 @@ function regroup_all()
 
 function join(range: subnet, group: string)
 	{
+	if ( ! is_designated() )
+		return;
+
 	local name = group_name(group);
 	if ( name !in group_ranges )
 		group_ranges[name] = set();
@@ -162,6 +168,9 @@ function join(range: subnet, group: string)
 
 function leave(range: subnet, group: string)
 	{
+	if ( ! is_designated() )
+		return;
+
 	local name = group_name(group);
 	if ( name in group_ranges )
 		delete group_ranges[name][range];
@@ -170,6 +179,9 @@ function leave(range: subnet, group: string)
 
 function add_to_group(hid: string, group: string)
 	{
+	if ( ! is_designated() )
+		return;
+
 	local name = group_name(group);
 	if ( name !in group_hosts )
 		group_hosts[name] = set();
@@ -180,6 +192,9 @@ function add_to_group(hid: string, group: string)
 
 function remove_from_group(hid: string, group: string)
 	{
+	if ( ! is_designated() )
+		return;
+
 	local name = group_name(group);
 	if ( name in group_hosts )
 		delete group_hosts[name][hid];

@@ -1,7 +1,8 @@
 ##! Agents come and go: listening, hellos, goodbyes.
 
-@load ./queries
 @load ./execute
+@load ./forwarding
+@load ./replicas
 
 module ZeekAgent;
 
@@ -102,6 +103,7 @@ function forget(hid: string, reason: string)
 	{
 	log_agent(agents[hid], reason);
 	remove_agent(hid);
+	tell_nodes_gone(hid);
 	delete sent_to[hid];
 	delete sessions[hid];
 	delete newest_instance[hid];
@@ -137,6 +139,7 @@ event ZeekAgentAPI::agent_hello_v1(ctx: ZeekAgent::Context,
 		send_queries(hid);
 		}
 	regroup(hid);
+	tell_nodes(agents[hid]);
 	if ( is_new )
 		event agent_joined(hid, columns);
 	}

@@ -46,6 +46,10 @@ type QueryState: record {
 # All queries that are wanted, by ID.
 global queries: table[string] of QueryState;
 
+# On other nodes than the designated one: passes on what is asked.
+global forward_query: function(id: string, q: Query, to: Targets);
+global forward_cancel: function(id: string);
+
 # For each agent the queries that went to its own topic.
 global sent_to: table[string] of set[string];
 
@@ -65,6 +69,21 @@ function member_topic(hid: string, group: string): string
 	return fmt("/zeek-agent/query/group/%s/%s", hid, group);
 	}
 
+# Sends a query to a topic.
+function install(topic: string, id: string, q: Query)
+	{
+	local on_the_wire = ZeekAgentAPI::QueryV1($sql_stmt=q$sql_stmt,
+	    $subscription=q$subscription, $event_=q$event_,
+	    $requires_tables=q$requires_tables,
+	    $if_missing_tables=q$if_missing_tables);
+	if ( q?$schedule_ )
+		on_the_wire$schedule_ = q$schedule_;
+	if ( q?$cookie )
+		on_the_wire$cookie = q$cookie;
+
+	send_install(topic, zeek_instance, id, on_the_wire);
+	}
+
 # Sends an agent what it is to run and does not, and ends what it is not to run.
 function sync_agent(hid: string)
 	{
@@ -78,7 +97,7 @@ function sync_agent(hid: string)
 
 		if ( is_wanted && id !in sent_to[hid] )
 			{
-			send_install(host_topic(hid), zeek_instance, id, state$query);
+			install(host_topic(hid), id, state$query);
 			add sent_to[hid][id];
 			++agent$statistics$queries;
 			}
@@ -88,7 +107,7 @@ function sync_agent(hid: string)
 			delete sent_to[hid][id];
 			# It may be in the group by its configuration as well.
 			for ( group in state$to$groups )
-				send_install(member_topic(hid, group), zeek_instance, id, state$query);
+				install(member_topic(hid, group), id, state$query);
 			}
 		}
 	}
@@ -100,7 +119,7 @@ function send_queries(hid: string)
 
 	for ( id, state in queries )
 		for ( group in state$to$groups )
-			send_install(member_topic(hid, group), zeek_instance, id, state$query);
+			install(member_topic(hid, group), id, state$query);
 
 	sync_agent(hid);
 	}
@@ -111,7 +130,7 @@ function start_query(id: string, q: Query, to: Targets)
 	queries[id] = state;
 
 	for ( group in state$to$groups )
-		send_install(group_topic(group), zeek_instance, id, q);
+		install(group_topic(group), id, q);
 
 	for ( hid, agent in agents )
 		if ( is_addressed(state$to, agent) )
@@ -139,8 +158,12 @@ function stop_query(id: string)
 function query_targets(q: Query, to: Targets): string
 	{
 	local id = unique_id("za_");
-	if ( is_designated() )
+	if ( q$sql_stmt == "" || ! q?$event_ )
+		Reporter::error("ZeekAgent: a query needs sql_stmt and event_; it is not sent");
+	else if ( is_designated() )
 		start_query(id, q, to);
+	else
+		forward_query(id, q, to);
 
 	return id;
 	}
@@ -154,6 +177,8 @@ function cancel(query_id: string)
 	{
 	if ( is_designated() )
 		stop_query(query_id);
+	else
+		forward_cancel(query_id);
 	}
 
 function regroup(hid: string)

@@ -42,14 +42,14 @@ export {
 	## A question to agents.
 	type Query: record {
 		## The SQL statement.
-		sql_stmt: string;
+		sql_stmt: string &default="";
 		## How often it runs; once if unset.
 		schedule_: interval &optional;
 		## What repeated runs return.
 		subscription: SubscriptionType &default=Snapshots;
 		## The event that is raised for each row, with the parameters ``Context`` and a
 		## record of the columns.
-		event_: any;
+		event_: any &optional;
 		## Comes back with each result.
 		cookie: string &optional;
 		## Run only where all these tables exist.

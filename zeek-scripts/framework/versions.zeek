@@ -3,8 +3,8 @@
 ##!
 ##! From 8.0 on agents join Zeek's own WebSocket server, before that Broker's.
 
-@load ./types
 @load ./api
+@load ./nodes
 
 module ZeekAgentAPI;
 
@@ -82,6 +82,8 @@ function open_listener(l: Listener): bool
 @endif
 @endif
 
+# Messages to agents, and to nodes of the cluster. Functions with any number of
+# parameters cannot be passed on, so each message has one.
 @if ( Version::number >= 70100 )
 
 function subscribe_to(topic: string)
@@ -100,15 +102,51 @@ function send_zeek_shutdown(topic: string, instance: string)
 	Cluster::publish(topic, ZeekAgentAPI::zeek_shutdown_v1, instance);
 	}
 
-function send_install(topic: string, instance: string, query_id: string,
-    q: Query)
+function send_install(topic: string, instance: string, id: string,
+    q: ZeekAgentAPI::QueryV1)
 	{
-	Cluster::publish(topic, ZeekAgentAPI::install_query_v1, instance, query_id, q);
+	Cluster::publish(topic, ZeekAgentAPI::install_query_v1, instance, id, q);
 	}
 
-function send_cancel(topic: string, instance: string, query_id: string)
+function send_cancel(topic: string, instance: string, id: string)
 	{
-	Cluster::publish(topic, ZeekAgentAPI::cancel_query_v1, instance, query_id);
+	Cluster::publish(topic, ZeekAgentAPI::cancel_query_v1, instance, id);
+	}
+
+function tell_agent(topic: string, agent: Agent)
+	{
+	Cluster::publish(topic, node_agent, agent);
+	}
+
+function tell_agent_gone(topic: string, hid: string)
+	{
+	Cluster::publish(topic, node_agent_gone, hid);
+	}
+
+function tell_agents(topic: string, all_agents: vector of Agent)
+	{
+	Cluster::publish(topic, node_agents, all_agents);
+	}
+
+function tell_query(topic: string, id: string, q: Query, to: Targets)
+	{
+	Cluster::publish(topic, node_query, Cluster::node, id, q, to);
+	}
+
+function tell_cancel(topic: string, id: string)
+	{
+	Cluster::publish(topic, node_cancel, Cluster::node, id);
+	}
+
+function tell_execute(topic: string, id: string, sql: string, hid: string,
+    wait: interval)
+	{
+	Cluster::publish(topic, node_execute, Cluster::node, id, sql, hid, wait);
+	}
+
+function tell_answer(topic: string, id: string, answer: Answer)
+	{
+	Cluster::publish(topic, node_answer, id, answer);
 	}
 
 @else
@@ -129,15 +167,51 @@ function send_zeek_shutdown(topic: string, instance: string)
 	Broker::publish(topic, ZeekAgentAPI::zeek_shutdown_v1, instance);
 	}
 
-function send_install(topic: string, instance: string, query_id: string,
-    q: Query)
+function send_install(topic: string, instance: string, id: string,
+    q: ZeekAgentAPI::QueryV1)
 	{
-	Broker::publish(topic, ZeekAgentAPI::install_query_v1, instance, query_id, q);
+	Broker::publish(topic, ZeekAgentAPI::install_query_v1, instance, id, q);
 	}
 
-function send_cancel(topic: string, instance: string, query_id: string)
+function send_cancel(topic: string, instance: string, id: string)
 	{
-	Broker::publish(topic, ZeekAgentAPI::cancel_query_v1, instance, query_id);
+	Broker::publish(topic, ZeekAgentAPI::cancel_query_v1, instance, id);
+	}
+
+function tell_agent(topic: string, agent: Agent)
+	{
+	Broker::publish(topic, node_agent, agent);
+	}
+
+function tell_agent_gone(topic: string, hid: string)
+	{
+	Broker::publish(topic, node_agent_gone, hid);
+	}
+
+function tell_agents(topic: string, all_agents: vector of Agent)
+	{
+	Broker::publish(topic, node_agents, all_agents);
+	}
+
+function tell_query(topic: string, id: string, q: Query, to: Targets)
+	{
+	Broker::publish(topic, node_query, Cluster::node, id, q, to);
+	}
+
+function tell_cancel(topic: string, id: string)
+	{
+	Broker::publish(topic, node_cancel, Cluster::node, id);
+	}
+
+function tell_execute(topic: string, id: string, sql: string, hid: string,
+    wait: interval)
+	{
+	Broker::publish(topic, node_execute, Cluster::node, id, sql, hid, wait);
+	}
+
+function tell_answer(topic: string, id: string, answer: Answer)
+	{
+	Broker::publish(topic, node_answer, id, answer);
 	}
 
 @endif

@@ -160,9 +160,7 @@ class Journal:
 
     def get(self, field: bytes) -> bytes | None:
         """Return the value of *field* in the entry at hand, the first if there are several."""
-        result = self._lib.get_data(
-            self._handle, field, self._data_reference, self._size_reference
-        )
+        result = self._lib.get_data(self._handle, field, self._data_reference, self._size_reference)
         if result < 0:
             return None
         skip = len(field) + 1
