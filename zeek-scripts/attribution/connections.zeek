@@ -73,8 +73,19 @@ redef record Conn::Info += {
 };
 
 # All columns that there can be, without prefix.
-const all_columns = { "seuids", "agents", "hostnames", "pids", "processes",
-    "exes", "uids", "users", "ppids", "parents", "hashes" };
+const all_columns = {
+	"seuids",
+	"agents",
+	"hostnames",
+	"pids",
+	"processes",
+	"exes",
+	"uids",
+	"users",
+	"ppids",
+	"parents",
+	"hashes"
+};
 
 # Connections that wait for their second look.
 global waiting = 0;
@@ -333,7 +344,8 @@ event connection_state_remove(c: connection) &priority=-3
 		}
 
 	++waiting;
-	schedule attribution_delay { look_again(c, is_missing(r$orig), is_missing(r$resp)) };
+	schedule attribution_delay { look_again(c, is_missing(r$orig), is_missing(
+	    r$resp)) };
 	}
 
 # A side was looked up again.
@@ -391,7 +403,9 @@ event zeek_init() &priority=-100
 	local unwanted: set[string];
 
 	for ( name in all_columns )
-		if ( ! enabled || name !in columns || ( name == "hashes" && ! hash_executables ) )
+		if ( ! enabled
+		    || name !in columns
+		    || ( name == "hashes" && ! hash_executables ) )
 			{
 			add unwanted["orig_" + name];
 			add unwanted["resp_" + name];

@@ -85,12 +85,12 @@ function apply(f: Fact)
 			set_host(f$hid, f$name, f$addresses);
 			break;
 		case SOCKET_OPENED:
-			socket_opened(h, f$socket$local_h, f$socket$local_p,
-			    f$socket$remote_h, f$socket$remote_p, f$socket$entry);
+			socket_opened(h, f$socket$local_h, f$socket$local_p, f$socket$remote_h,
+			    f$socket$remote_p, f$socket$entry);
 			break;
 		case SOCKET_CLOSED:
-			socket_closed(h, f$socket$local_h, f$socket$local_p,
-			    f$socket$remote_h, f$socket$remote_p, f$socket$entry);
+			socket_closed(h, f$socket$local_h, f$socket$local_p, f$socket$remote_h,
+			    f$socket$remote_p, f$socket$entry);
 			break;
 		case SOCKETS_STALE:
 			sockets_stale(h, f$t);
@@ -121,13 +121,14 @@ function add_sockets(all_facts: vector of Fact, hid: string, s: Socket)
 	if ( e?$older )
 		{
 		add_sockets(all_facts, hid, Socket($local_h=s$local_h, $local_p=s$local_p,
-		    $remote_h=s$remote_h, $remote_p=s$remote_p, $entry=e$older));
+		    $remote_h=s$remote_h, $remote_p=s$remote_p,
+		    $entry=e$older));
 		delete e$older;
 		}
 
-	all_facts += Fact($what=SOCKET_OPENED, $hid=hid, $t=e$last_seen, $socket=Socket(
-	    $local_h=s$local_h, $local_p=s$local_p, $remote_h=s$remote_h,
-	    $remote_p=s$remote_p, $entry=e));
+	all_facts += Fact($what=SOCKET_OPENED, $hid=hid, $t=e$last_seen,
+	    $socket=Socket($local_h=s$local_h, $local_p=s$local_p,
+	    $remote_h=s$remote_h, $remote_p=s$remote_p, $entry=e));
 	}
 
 # Adds facts about all processes with one ID, the oldest first.
@@ -148,8 +149,9 @@ function add_processes(all_facts: vector of Fact, hid: string, newest: Proc)
 function facts_of(h: Host): vector of Fact
 	{
 	local t = network_time();
-	local all_facts = vector(Fact($what=HOST_RESET, $hid=h$hid, $t=t),
-	    Fact($what=HOST, $hid=h$hid, $t=t, $name=h$name, $addresses=h$addresses));
+	local all_facts = vector(Fact($what=HOST_RESET, $hid=h$hid, $t=t), Fact(
+	    $what=HOST, $hid=h$hid, $t=t, $name=h$name,
+	    $addresses=h$addresses));
 
 	for ( uid, name in h$users )
 		all_facts += Fact($what=USER, $hid=h$hid, $t=t, $value=cat(uid), $name=name);

@@ -13,8 +13,15 @@ export {
 }
 
 # Addresses that say nothing about which host it is.
-const unspecific = { 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, 0.0.0.0/8,
-    [::]/127, [fe80::]/10, [ff00::]/8 };
+const unspecific = {
+	127.0.0.0/8,
+	169.254.0.0/16,
+	224.0.0.0/4,
+	0.0.0.0/8,
+	[::]/127,
+	[fe80::]/10,
+	[ff00::]/8
+};
 
 # All hosts.
 global hosts: table[string] of Host;

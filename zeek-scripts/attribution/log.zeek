@@ -45,8 +45,8 @@ function write(c: connection, side: Side, late: bool)
 		{
 		local i = side$found[n];
 		local line = Info($ts=network_time(), $uid=c$uid, $is_orig=side$is_orig,
-		    $hid=i$hid, $host=i$host, $confidence=i$confidence, $source=i$source,
-		    $late=late);
+		    $hid=i$hid, $host=i$host, $confidence=i$confidence,
+		    $source=i$source, $late=late);
 
 		if ( i?$seuid )
 			line$seuid = i$seuid;
@@ -77,6 +77,7 @@ function write(c: connection, side: Side, late: bool)
 
 event zeek_init() &priority=5
 	{
-	Log::create_stream(LOG, Log::Stream($columns=Info, $path="zeek-agent-attribution",
-	    $policy=log_policy, $ev=log_attribution));
+	Log::create_stream(LOG, Log::Stream($columns=Info,
+	    $path="zeek-agent-attribution", $policy=log_policy,
+	    $ev=log_attribution));
 	}

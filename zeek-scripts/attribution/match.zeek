@@ -59,7 +59,8 @@ function overlaps(e: Entry, f: Flow, class: count): count
 	if ( e$first_seen <= f$end && ( ! e?$closed_at || e$closed_at >= f$start ) )
 		return 2;
 
-	if ( e$first_seen <= f$end + slack && ( ! e?$closed_at || e$closed_at >= f$start - slack ) )
+	if ( e$first_seen <= f$end + slack
+	    && ( ! e?$closed_at || e$closed_at >= f$start - slack ) )
 		return 1;
 
 	return 0;
@@ -106,16 +107,16 @@ function note(m: Matches, h: Host, head: Entry, f: Flow, class: count,
 	}
 
 # Looks up what has exactly these addresses and ports.
-function look(m: Matches, h: Host, lh: addr, lp: port, rh: addr, rp: port, f: Flow,
-    class: count, is_partial: bool)
+function look(m: Matches, h: Host, lh: addr, lp: port, rh: addr, rp: port,
+    f: Flow, class: count, is_partial: bool)
 	{
 	if ( [lh, lp, rh, rp] in h$sockets )
 		note(m, h, h$sockets[lh, lp, rh, rp], f, class, is_partial);
 	}
 
 # Looks for sockets that take what comes to a port: on this address, or on any.
-function look_for_listeners(m: Matches, h: Host, lp: port, f: Flow, class: count,
-    is_partial: bool)
+function look_for_listeners(m: Matches, h: Host, lp: port, f: Flow,
+    class: count, is_partial: bool)
 	{
 	local none = count_to_port(0, get_port_transport_proto(lp));
 	look(m, h, f$local_h, lp, nowhere, none, f, class, is_partial);
@@ -256,7 +257,8 @@ function flow_of(c: connection, is_orig: bool): Flow
 	if ( is_orig )
 		return Flow($local_h=id$orig_h, $local_p=id$orig_p, $remote_h=id$resp_h,
 		    $remote_p=id$resp_p, $start=c$start_time, $end=end,
-		    $is_established=has_answered(c, protocol), $protocol=protocol);
+		    $is_established=has_answered(c, protocol),
+		    $protocol=protocol);
 
 	return Flow($local_h=id$resp_h, $local_p=id$resp_p, $remote_h=id$orig_h,
 	    $remote_p=id$orig_p, $start=c$start_time, $end=end,

@@ -7,16 +7,17 @@ module ZeekAgent::Attribution;
 export {
 	## Returns a process as it was at a moment, now if that is left out. If it is not
 	## known, only its ``pid`` is set.
-	global process: function(hid: string, pid: count, at: time &default=double_to_time(0.0)): Proc;
+	global process: function(hid: string, pid: count, at: time
+	    &default=double_to_time(0.0)): Proc;
 
 	## Returns the ancestors of a process, its parent first, back to the first process
 	## that is known.
-	global parents: function(hid: string, pid: count, at: time &default=double_to_time(0.0))
-	    : vector of Proc;
+	global parents: function(hid: string, pid: count, at: time
+	    &default=double_to_time(0.0)): vector of Proc;
 
 	## Returns the line that a process descends in, as ``sshd > bash > curl``.
-	global lineage: function(hid: string, pid: count, at: time &default=double_to_time(0.0))
-	    : string;
+	global lineage: function(hid: string, pid: count, at: time
+	    &default=double_to_time(0.0)): string;
 
 	## Returns the name of a user, the number if it has none.
 	global user: function(hid: string, uid: count): string;
@@ -37,7 +38,7 @@ redef record Host += {
 	users: table[count] of string &default=table();
 
 	# SHA-256 of executables, by path.
-	hashes: table[string] of string &read_expire=1 day;
+	hashes: table[string] of string &read_expire=1day;
 };
 
 # What stands for a process that is not known.
@@ -77,7 +78,7 @@ function process_expired(t: table[count] of Proc, pid: count): interval
 	local p = t[pid];
 
 	if ( has_ended(p) )
-		return 0 secs;
+		return 0secs;
 
 	# What it ran before is over for long.
 	if ( p?$older && has_ended(p$older) )
@@ -120,7 +121,7 @@ function evict_processes(h: Host)
 # short; one source knows the file, another does not.
 function is_same_program(known: Proc, p: Proc): bool
 	{
-	if ( known?$startup && p?$startup && |known$startup - p$startup| > 1 sec )
+	if ( known?$startup && p?$startup && |known$startup - p$startup| > 1sec )
 		return F;
 
 	if ( known?$ended && p$since > known$ended )
@@ -204,7 +205,8 @@ function process_started(h: Host, p: Proc)
 # A process ended. It may not have been known; what it had open may still be.
 function process_ended(h: Host, p: Proc)
 	{
-	local is_known = p$pid in h$processes && is_same_program(h$processes[p$pid], p);
+	local is_known = p$pid in h$processes
+	    && is_same_program(h$processes[p$pid], p);
 
 	if ( ! is_known && p$source == PROCESSES )
 		return;
@@ -320,5 +322,6 @@ function lineage(hid: string, pid: count, at: time): string
 
 function user(hid: string, uid: count): string
 	{
-	return hid in hosts && uid in hosts[hid]$users ? hosts[hid]$users[uid] : cat(uid);
+	return hid in hosts && uid in hosts[hid]$users ? hosts[hid]$users[uid] : cat(
+	    uid);
 	}

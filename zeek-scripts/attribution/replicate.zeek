@@ -21,13 +21,13 @@ export {
 	global replayed: event(hids: set[string]);
 
 	## How long facts may wait for others.
-	option batch_delay = 100 msecs;
+	option batch_delay = 100msecs;
 
 	## Most facts in a batch.
 	option batch_size = 500;
 
 	## How many hosts' facts are copied for a worker in one go.
-	option replay_delay = 20 msecs;
+	option replay_delay = 20msecs;
 }
 
 # Facts that wait to be sent.

@@ -105,7 +105,7 @@ function socket_expired(t: table[addr, port, addr, port] of Entry, lh: addr,
 	if ( head$is_confirmed )
 		return 10 * socket_keep;
 
-	return head?$older || is_alive(head) ? socket_keep : 0 secs;
+	return head?$older || is_alive(head) ? socket_keep : 0secs;
 	}
 
 # Makes room: first what is closed, then the oldest tenth.
@@ -120,7 +120,8 @@ function evict_sockets(h: Host)
 		ages += time_to_double(e$last_seen);
 
 		if ( e?$closed_at )
-			gone += Socket($local_h=lh, $local_p=lp, $remote_h=rh, $remote_p=rp, $entry=e);
+			gone += Socket($local_h=lh, $local_p=lp, $remote_h=rh, $remote_p=rp,
+			    $entry=e);
 		}
 
 	if ( |gone| * 10 < before )
@@ -130,7 +131,8 @@ function evict_sockets(h: Host)
 
 		for ( [lh, lp, rh, rp], e in h$sockets )
 			if ( ! e?$closed_at && e$last_seen <= limit )
-				gone += Socket($local_h=lh, $local_p=lp, $remote_h=rh, $remote_p=rp, $entry=e);
+				gone += Socket($local_h=lh, $local_p=lp, $remote_h=rh, $remote_p=rp,
+				    $entry=e);
 		}
 
 	for ( i in gone )
@@ -155,8 +157,9 @@ function is_same(known: Entry, e: Entry, is_connection: bool): bool
 	if ( ! known?$pid || ! e?$pid || known$pid == e$pid )
 		return T;
 
-	return is_connection && ! known?$closed_at &&
-	    ( known$source == SOCKETS ) != ( e$source == SOCKETS );
+	return is_connection
+	    && ! known?$closed_at
+	    && ( known$source == SOCKETS ) != ( e$source == SOCKETS );
 	}
 
 # Returns the entry of the same socket, if there is one.
@@ -221,7 +224,8 @@ function push(older: Entry, e: Entry, is_connection: bool): Entry
 	}
 
 # A socket is there.
-function socket_opened(h: Host, lh: addr, lp: port, rh: addr, rp: port, e: Entry)
+function socket_opened(h: Host, lh: addr, lp: port, rh: addr, rp: port,
+    e: Entry)
 	{
 	if ( e?$netns && lh in h$addresses )
 		h$netns[lh] = e$netns;
@@ -257,7 +261,8 @@ function socket_opened(h: Host, lh: addr, lp: port, rh: addr, rp: port, e: Entry
 	}
 
 # A socket was closed. If it was not known, the connection it had may still be.
-function socket_closed(h: Host, lh: addr, lp: port, rh: addr, rp: port, e: Entry)
+function socket_closed(h: Host, lh: addr, lp: port, rh: addr, rp: port,
+    e: Entry)
 	{
 	local known: vector of Entry;
 
@@ -318,7 +323,8 @@ function sockets_of(hid: string): vector of Socket
 
 		while ( T )
 			{
-			result += Socket($local_h=lh, $local_p=lp, $remote_h=rh, $remote_p=rp, $entry=e);
+			result += Socket($local_h=lh, $local_p=lp, $remote_h=rh, $remote_p=rp,
+			    $entry=e);
 
 			if ( ! e?$older )
 				break;

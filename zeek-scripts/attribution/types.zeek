@@ -10,8 +10,18 @@ export {
 
 	## What is added to ``conn.log``, for each side, with the prefixes ``orig_`` and
 	## ``resp_``. What is not in here is no column. ``hashes`` takes ``hash_executables``.
-	const columns: set[string] = { "seuids", "agents", "hostnames", "pids",
-	    "processes", "exes", "uids", "users", "ppids", "parents" } &redef;
+	const columns: set[string] = {
+		"seuids",
+		"agents",
+		"hostnames",
+		"pids",
+		"processes",
+		"exes",
+		"uids",
+		"users",
+		"ppids",
+		"parents"
+	} &redef;
 
 	## Ask for the SHA-256 of each executable, once per host and ``hash_keep``.
 	const hash_executables = F &redef;
@@ -24,28 +34,28 @@ export {
 
 	## When to look again for who was behind a connection that ended as the agent's word
 	## was still under way.
-	option attribution_delay = 5 secs;
+	option attribution_delay = 5secs;
 
 	## How far apart the times of the host and of Zeek may be.
-	option slack = 5 secs;
+	option slack = 5secs;
 
 	## How long a socket is kept after it was closed.
-	option socket_keep = 60 secs;
+	option socket_keep = 60secs;
 
 	## How long half a socket is of use: one whose local or remote side is unknown.
-	option partial_keep = 30 secs;
+	option partial_keep = 30secs;
 
 	## How long a socket is kept that no snapshot showed, and whose end was not told.
-	option unconfirmed_keep = 10 mins;
+	option unconfirmed_keep = 10mins;
 
 	## How long a process is kept after it ended.
-	option process_keep = 5 mins;
+	option process_keep = 5mins;
 
 	## After which time an executable is hashed again though its file seems unchanged.
-	option hash_keep = 1 hr;
+	option hash_keep = 1hr;
 
 	## How long all about a host is kept after its agent has gone.
-	option host_keep = 60 secs;
+	option host_keep = 60secs;
 
 	## Most sockets of a host; beyond them the oldest give way.
 	option max_sockets = 20000;
@@ -227,10 +237,14 @@ export {
 	};
 
 	## Name of a table, as in the logs.
-	const source_names: table[Source] of string = { [SOCKETS] = "sockets",
-	    [SOCKETS_EVENTS] = "sockets_events", [SOCKET_EVENTS] = "socket_events",
-	    [PROCESSES] = "processes", [PROCESSES_EVENTS] = "processes_events",
-	    [PROCESS_EVENTS] = "process_events" };
+	const source_names: table[Source] of string = {
+		[SOCKETS] = "sockets",
+		[SOCKETS_EVENTS] = "sockets_events",
+		[SOCKET_EVENTS] = "socket_events",
+		[PROCESSES] = "processes",
+		[PROCESSES_EVENTS] = "processes_events",
+		[PROCESS_EVENTS] = "process_events"
+	};
 }
 
 # The same addresses and ports may have several entries, the newest first: after

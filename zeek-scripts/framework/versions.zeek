@@ -86,6 +86,12 @@ function open_listener(l: Listener): bool
 # parameters cannot be passed on, so each message has one.
 @if ( Version::number >= 70100 )
 
+# Publishes an event with one argument: what other rooms tell the nodes of a cluster.
+function publish(topic: string, ev: any, arg: any)
+	{
+	Cluster::publish(topic, ev, arg);
+	}
+
 function subscribe_to(topic: string)
 	{
 	Cluster::subscribe(topic);
@@ -150,6 +156,12 @@ function tell_answer(topic: string, id: string, answer: Answer)
 	}
 
 @else
+
+# Publishes an event with one argument: what other rooms tell the nodes of a cluster.
+function publish(topic: string, ev: any, arg: any)
+	{
+	Broker::publish(topic, ev, arg);
+	}
 
 function subscribe_to(topic: string)
 	{

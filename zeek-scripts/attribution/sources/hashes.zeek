@@ -9,7 +9,7 @@ module ZeekAgent::Attribution;
 
 export {
 	## For how long an executable is taken as unchanged.
-	option hash_check = 60 secs;
+	option hash_check = 60secs;
 
 	## Most executables in one question to a host; there is one question at a time.
 	option hash_batch = 20;
@@ -34,7 +34,7 @@ type HashRow: record {
 global looked: table[string, string] of Looked &create_expire=hash_keep;
 
 # Executables to look at, by host; there is a question under way while the host is here.
-global to_hash: table[string] of set[string] &write_expire=10 mins;
+global to_hash: table[string] of set[string] &write_expire=10mins;
 
 # Asks a host for the next hashes.
 global ask_hashes: event(hid: string);
@@ -52,8 +52,7 @@ function hash_query(hid: string, path: string): string
 	local quoted = quote_path(path);
 	local known = [hid, path] in looked ? looked[hid, path]$mtime : -1;
 	return fmt("SELECT '%s' AS path, mtime + 0 AS mtime, CASE WHEN mtime + 0 = %d THEN NULL ELSE "
-	    + "(SELECT sha256 FROM files_hash(%s)) END AS sha256 FROM files_list(%s)",
-	    gsub(path, /'/, "''"), known, quoted, quoted);
+	    + "(SELECT sha256 FROM files_hash(%s)) END AS sha256 FROM files_list(%s)", gsub(path, /'/, "''"), known, quoted, quoted);
 	}
 
 hook told(f: Fact)
@@ -67,13 +66,14 @@ hook told(f: Fact)
 	if ( path == "" || path[0] != "/" || ends_with(path, " (deleted)") )
 		return;
 
-	if ( [hid, path] in looked && network_time() < looked[hid, path]$at + hash_check )
+	if ( [hid, path] in looked
+	    && network_time() < looked[hid, path]$at + hash_check )
 		return;
 
 	if ( hid !in to_hash )
 		{
 		to_hash[hid] = set();
-		schedule 1 sec { ask_hashes(hid) };
+		schedule 1sec { ask_hashes(hid) };
 		}
 
 	add to_hash[hid][path];
@@ -128,7 +128,7 @@ event ask_hashes(hid: string)
 
 	local sql = join_string_vec(queries, " UNION ALL ");
 
-	when [hid, sql] ( local answer = ZeekAgent::execute(sql, hid, 1 min) )
+	when [hid, sql] ( local answer = ZeekAgent::execute(sql, hid, 1min) )
 		{
 		take_hashes(hid, answer);
 		event ask_hashes(hid);

@@ -7,9 +7,11 @@ module ZeekAgent::Attribution;
 # Tells of a host what is new.
 function tell_host(hid: string, hello: ZeekAgentAPI::AgentHelloV1)
 	{
-	local name = hello?$hostname && hello$hostname != "" ? hello$hostname : "<unknown>";
+	local name = hello?$hostname && hello$hostname != "" ? hello$hostname :
+	    "<unknown>";
 	local addresses: set[addr] = hello?$addresses ? hello$addresses : set();
-	tell(Fact($what=HOST, $hid=hid, $t=network_time(), $name=name, $addresses=addresses));
+	tell(Fact($what=HOST, $hid=hid, $t=network_time(), $name=name,
+	    $addresses=addresses));
 	}
 
 event ZeekAgentAPI::agent_hello_v1(ctx: ZeekAgent::Context,

@@ -22,11 +22,11 @@ export {
 	};
 
 	## A process executed a program, or made another process.
-	global process_events_row: event(ctx: ZeekAgent::Context, row: ProcessEventsRow);
+	global process_events_row: event(ctx: ZeekAgent::Context,
+	    row: ProcessEventsRow);
 }
 
-const process_events_query =
-    "SELECT syscall, pid, child_pid, ppid, euid, exe, substr(cmdline, 1, 512), time "
+const process_events_query = "SELECT syscall, pid, child_pid, ppid, euid, exe, substr(cmdline, 1, 512), time "
     + "FROM process_events";
 
 event process_events_row(ctx: ZeekAgent::Context, row: ProcessEventsRow)
@@ -41,7 +41,8 @@ event process_events_row(ctx: ZeekAgent::Context, row: ProcessEventsRow)
 
 	local hid = ctx$agent_id;
 	local t = by_our_clock(hid, row?$time_ ? row$time_ : ctx$host_time);
-	local p = Proc($pid=is_exec ? row$pid : row$child_pid, $since=t, $source=PROCESS_EVENTS);
+	local p = Proc($pid=is_exec ? row$pid : row$child_pid, $since=t,
+	    $source=PROCESS_EVENTS);
 
 	if ( ! is_exec )
 		p$ppid = row$pid;
@@ -61,8 +62,10 @@ event process_events_row(ctx: ZeekAgent::Context, row: ProcessEventsRow)
 		p$cmdline = row$cmdline;
 
 	# A child may have executed a program before its parent's call returned.
-	if ( ! is_exec && hid in hosts && p$pid in hosts[hid]$processes
-	     && |hosts[hid]$processes[p$pid]$since - t| < slack )
+	if ( ! is_exec
+	    && hid in hosts
+	    && p$pid in hosts[hid]$processes
+	    && |hosts[hid]$processes[p$pid]$since - t| < slack )
 		return;
 
 	tell(Fact($what=PROCESS_STARTED, $hid=hid, $t=t, $proc=p));
@@ -75,7 +78,8 @@ event zeek_init()
 
 	local q = ZeekAgent::Query($sql_stmt=process_events_query,
 	    $event_=process_events_row, $schedule_=events_interval,
-	    $subscription=ZeekAgent::Events, $requires_tables=set("process_events",
-	    "zeek_agent_tables"), $if_missing_tables=set("processes_events"));
+	    $subscription=ZeekAgent::Events, $requires_tables=set(
+	    "process_events", "zeek_agent_tables"), $if_missing_tables=set(
+	    "processes_events"));
 	ZeekAgent::query(q);
 	}

@@ -23,11 +23,11 @@ export {
 	};
 
 	## A process started or ended.
-	global processes_events_row: event(ctx: ZeekAgent::Context, row: ProcessesEventsRow);
+	global processes_events_row: event(ctx: ZeekAgent::Context,
+	    row: ProcessesEventsRow);
 }
 
-const processes_events_query =
-    "SELECT time, state, pid, name, ppid, uid, startup, exe, substr(cmdline, 1, 512) "
+const processes_events_query = "SELECT time, state, pid, name, ppid, uid, startup, exe, substr(cmdline, 1, 512) "
     + "FROM processes_events";
 
 event processes_events_row(ctx: ZeekAgent::Context, row: ProcessesEventsRow)
@@ -69,7 +69,7 @@ event zeek_init()
 
 	local q = ZeekAgent::Query($sql_stmt=processes_events_query,
 	    $event_=processes_events_row, $schedule_=events_interval,
-	    $subscription=ZeekAgent::Events, $requires_tables=set("processes_events",
-	    "zeek_agent_tables"));
+	    $subscription=ZeekAgent::Events, $requires_tables=set(
+	    "processes_events", "zeek_agent_tables"));
 	ZeekAgent::query(q);
 	}

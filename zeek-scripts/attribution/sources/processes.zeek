@@ -9,7 +9,7 @@ export {
 	const use_processes = T &redef;
 
 	## How often.
-	option processes_interval = 10 secs;
+	option processes_interval = 10secs;
 
 	## A row of the query.
 	type ProcessesRow: record {
@@ -26,8 +26,7 @@ export {
 	global processes_row: event(ctx: ZeekAgent::Context, row: ProcessesRow);
 }
 
-const processes_query =
-    "SELECT pid, name, ppid, uid, startup, exe, substr(cmdline, 1, 512) FROM processes";
+const processes_query = "SELECT pid, name, ppid, uid, startup, exe, substr(cmdline, 1, 512) FROM processes";
 
 function startup_time(hid: string, startup: interval): time
 	{
@@ -79,7 +78,8 @@ event zeek_init()
 		return;
 
 	local q = ZeekAgent::Query($sql_stmt=processes_query, $event_=processes_row,
-	    $schedule_=processes_interval, $subscription=ZeekAgent::SnapshotPlusDifferences,
+	    $schedule_=processes_interval,
+	    $subscription=ZeekAgent::SnapshotPlusDifferences,
 	    $requires_tables=set("processes", "zeek_agent_tables"));
 	ZeekAgent::query(q);
 	}

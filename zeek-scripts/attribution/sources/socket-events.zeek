@@ -33,8 +33,7 @@ export {
 # What a call to connect returns that does not wait (EINPROGRESS).
 const in_progress = -115;
 
-const socket_events_query =
-    "SELECT syscall, pid, coalesce(comm, exe), uid, success, exit, local_address, "
+const socket_events_query = "SELECT syscall, pid, coalesce(comm, exe), uid, success, exit, local_address, "
     + "remote_address, local_port, remote_port, time, protocol, seuid FROM socket_events "
     + "WHERE family IN (2, 10)";
 
@@ -52,13 +51,17 @@ function socket_of_call(row: SocketEventsRow, e: Entry): Socket
 	local s = Socket($local_h=nowhere, $local_p=none, $remote_h=nowhere,
 	    $remote_p=none, $entry=e);
 
-	if ( row?$local_address && row?$local_port && is_side(row$local_address, row$local_port) )
+	if ( row?$local_address
+	    && row?$local_port
+	    && is_side(row$local_address, row$local_port) )
 		{
 		s$local_h = to_addr(row$local_address);
 		s$local_p = make_port(row$local_port, protocol);
 		}
 
-	if ( row?$remote_address && row?$remote_port && is_side(row$remote_address, row$remote_port) )
+	if ( row?$remote_address
+	    && row?$remote_port
+	    && is_side(row$remote_address, row$remote_port) )
 		{
 		s$remote_h = to_addr(row$remote_address);
 		s$remote_p = make_port(row$remote_port, protocol);
@@ -73,8 +76,11 @@ event socket_events_row(ctx: ZeekAgent::Context, row: SocketEventsRow)
 	local hid = ctx$agent_id;
 	local t = by_our_clock(hid, row?$time_ ? row$time_ : ctx$host_time);
 	local is_connect = row?$syscall && row$syscall == "connect";
-	local is_good = ! row?$success || row$success || ( row?$exit && row$exit == in_progress );
-	local e = Entry($first_seen=t, $last_seen=t, $source=SOCKET_EVENTS, $is_failed=! is_good);
+	local is_good = ! row?$success
+	    || row$success
+	    || ( row?$exit && row$exit == in_progress );
+	local e = Entry($first_seen=t, $last_seen=t, $source=SOCKET_EVENTS,
+	    $is_failed=! is_good);
 
 	if ( row?$pid )
 		e$pid = row$pid;
@@ -104,7 +110,8 @@ event zeek_init()
 
 	local q = ZeekAgent::Query($sql_stmt=socket_events_query,
 	    $event_=socket_events_row, $schedule_=events_interval,
-	    $subscription=ZeekAgent::Events, $requires_tables=set("socket_events",
-	    "zeek_agent_tables"), $if_missing_tables=set("sockets_events"));
+	    $subscription=ZeekAgent::Events, $requires_tables=set(
+	    "socket_events", "zeek_agent_tables"), $if_missing_tables=set(
+	    "sockets_events"));
 	ZeekAgent::query(q);
 	}

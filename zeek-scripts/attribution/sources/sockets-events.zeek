@@ -9,7 +9,7 @@ export {
 	const use_sockets_events = T &redef;
 
 	## How often events are fetched, from this and other evented tables.
-	option events_interval = 2 secs;
+	option events_interval = 2secs;
 
 	## A row of the query.
 	type SocketsEventsRow: record {
@@ -29,7 +29,8 @@ export {
 	};
 
 	## Something happened to a socket.
-	global sockets_events_row: event(ctx: ZeekAgent::Context, row: SocketsEventsRow);
+	global sockets_events_row: event(ctx: ZeekAgent::Context,
+	    row: SocketsEventsRow);
 }
 
 const sockets_events_query =
@@ -103,7 +104,7 @@ event zeek_init()
 
 	local q = ZeekAgent::Query($sql_stmt=sockets_events_query,
 	    $event_=sockets_events_row, $schedule_=events_interval,
-	    $subscription=ZeekAgent::Events, $requires_tables=set("sockets_events",
-	    "zeek_agent_tables"));
+	    $subscription=ZeekAgent::Events, $requires_tables=set(
+	    "sockets_events", "zeek_agent_tables"));
 	ZeekAgent::query(q);
 	}

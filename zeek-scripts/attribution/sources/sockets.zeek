@@ -9,7 +9,7 @@ export {
 	const use_sockets = T &redef;
 
 	## How often.
-	option sockets_interval = 10 secs;
+	option sockets_interval = 10secs;
 
 	## A row of the query.
 	type SocketsRow: record {
@@ -49,8 +49,9 @@ event sockets_row(ctx: ZeekAgent::Context, row: SocketsRow)
 		return;
 
 	local s = Socket($local_h=row$local_addr, $local_p=make_port(row$local_port,
-	    row$protocol), $remote_h=nowhere, $remote_p=make_port(0, row$protocol),
-	    $entry=Entry($first_seen=t, $last_seen=t, $source=SOCKETS, $is_confirmed=T));
+	    row$protocol), $remote_h=nowhere, $remote_p=make_port(0,
+	    row$protocol), $entry=Entry($first_seen=t, $last_seen=t,
+	    $source=SOCKETS, $is_confirmed=T));
 
 	if ( row?$remote_addr && row?$remote_port && row$remote_port > 0 )
 		{
@@ -82,7 +83,8 @@ event zeek_init()
 		return;
 
 	local q = ZeekAgent::Query($sql_stmt=sockets_query, $event_=sockets_row,
-	    $schedule_=sockets_interval, $subscription=ZeekAgent::SnapshotPlusDifferences,
+	    $schedule_=sockets_interval,
+	    $subscription=ZeekAgent::SnapshotPlusDifferences,
 	    $requires_tables=set("sockets", "processes", "zeek_agent_tables"));
 	ZeekAgent::query(q);
 	}

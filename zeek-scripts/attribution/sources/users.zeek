@@ -9,7 +9,7 @@ export {
 	const use_users = T &redef;
 
 	## How often.
-	option users_interval = 60 secs;
+	option users_interval = 60secs;
 
 	## A row of the query.
 	type UsersRow: record {
@@ -30,8 +30,8 @@ event users_row(ctx: ZeekAgent::Context, row: UsersRow)
 
 	local hid = ctx$agent_id;
 	local name = is_gone(ctx) ? "" : row$name;
-	tell(Fact($what=USER, $hid=hid, $t=by_our_clock(hid, ctx$host_time), $value=row$uid,
-	    $name=name));
+	tell(Fact($what=USER, $hid=hid, $t=by_our_clock(hid, ctx$host_time),
+	    $value=row$uid, $name=name));
 	}
 
 event zeek_init()
@@ -40,7 +40,8 @@ event zeek_init()
 		return;
 
 	local q = ZeekAgent::Query($sql_stmt=users_query, $event_=users_row,
-	    $schedule_=users_interval, $subscription=ZeekAgent::SnapshotPlusDifferences,
+	    $schedule_=users_interval,
+	    $subscription=ZeekAgent::SnapshotPlusDifferences,
 	    $requires_tables=set("users"));
 	ZeekAgent::query(q);
 	}
