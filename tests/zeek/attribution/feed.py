@@ -36,7 +36,7 @@ class Feed:
         self._events = []
 
     def hello(self, at, hid, hostname, *addresses, host_time=None):
-        """An agent says hello."""
+        """Have an agent say hello."""
         told = ", ".join(f"[{one}]" if ":" in one else one for one in addresses)
         self._add(
             at,
@@ -46,11 +46,11 @@ class Feed:
         )
 
     def shutdown(self, at, hid):
-        """An agent says goodbye."""
+        """Have an agent say goodbye."""
         self._add(at, f"ZeekAgentAPI::agent_shutdown_v1({self._context(hid, at, None, None)})")
 
     def row(self, table, at, hid, *, change=None, host_time=None, **columns):
-        """A table has a row: with *change* `Add` or `Delete` in a difference."""
+        """Have a table tell a row; *change* is `Add` or `Delete` in a difference."""
         camel = "".join(word.capitalize() for word in table.split("_"))
         fields = ", ".join(f"${name}={literal(name, value)}" for name, value in columns.items())
         context = self._context(hid, at, host_time, table, change)

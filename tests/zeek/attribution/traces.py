@@ -89,7 +89,7 @@ class Trace:
         path.write_bytes(b"".join(frames))
         return path
 
-    def _tcp(self, at, source, target, flags, seq, ack, data=b""):
+    def _tcp(self, at, source, target, flags, seq, ack, data=b""):  # noqa: PLR0917
         segment = struct.pack(
             "!HHIIBBHHH", source[1], target[1], 1000 + seq, 1000 + ack if flags & ACK else 0,
             5 << 4, flags, 65535, 0, 0,

@@ -26,7 +26,7 @@ export {
 	    row: ProcessEventsRow);
 }
 
-const process_events_query = "SELECT syscall, pid, child_pid, ppid, euid, exe, substr(cmdline, 1, 512), time "
+const process_events_statement = "SELECT syscall, pid, child_pid, ppid, euid, exe, substr(cmdline, 1, 512), time "
     + "FROM process_events";
 
 event process_events_row(ctx: ZeekAgent::Context, row: ProcessEventsRow)
@@ -76,7 +76,7 @@ event zeek_init()
 	if ( ! enabled || ! use_process_events )
 		return;
 
-	local q = ZeekAgent::Query($sql_stmt=process_events_query,
+	local q = ZeekAgent::Query($sql_stmt=process_events_statement,
 	    $event_=process_events_row, $schedule_=events_interval,
 	    $subscription=ZeekAgent::Events, $requires_tables=set(
 	    "process_events", "zeek_agent_tables"), $if_missing_tables=set(

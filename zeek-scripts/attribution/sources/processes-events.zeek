@@ -27,7 +27,7 @@ export {
 	    row: ProcessesEventsRow);
 }
 
-const processes_events_query = "SELECT time, state, pid, name, ppid, uid, startup, exe, substr(cmdline, 1, 512) "
+const processes_events_statement = "SELECT time, state, pid, name, ppid, uid, startup, exe, substr(cmdline, 1, 512) "
     + "FROM processes_events";
 
 event processes_events_row(ctx: ZeekAgent::Context, row: ProcessesEventsRow)
@@ -67,7 +67,7 @@ event zeek_init()
 	if ( ! enabled || ! use_processes_events )
 		return;
 
-	local q = ZeekAgent::Query($sql_stmt=processes_events_query,
+	local q = ZeekAgent::Query($sql_stmt=processes_events_statement,
 	    $event_=processes_events_row, $schedule_=events_interval,
 	    $subscription=ZeekAgent::Events, $requires_tables=set(
 	    "processes_events", "zeek_agent_tables"));

@@ -26,7 +26,7 @@ export {
 	global processes_row: event(ctx: ZeekAgent::Context, row: ProcessesRow);
 }
 
-const processes_query = "SELECT pid, name, ppid, uid, startup, exe, substr(cmdline, 1, 512) FROM processes";
+const processes_statement = "SELECT pid, name, ppid, uid, startup, exe, substr(cmdline, 1, 512) FROM processes";
 
 function startup_time(hid: string, startup: interval): time
 	{
@@ -77,7 +77,7 @@ event zeek_init()
 	if ( ! enabled || ! use_processes )
 		return;
 
-	local q = ZeekAgent::Query($sql_stmt=processes_query, $event_=processes_row,
+	local q = ZeekAgent::Query($sql_stmt=processes_statement, $event_=processes_row,
 	    $schedule_=processes_interval,
 	    $subscription=ZeekAgent::SnapshotPlusDifferences,
 	    $requires_tables=set("processes", "zeek_agent_tables"));

@@ -33,7 +33,7 @@ export {
 # What a call to connect returns that does not wait (EINPROGRESS).
 const in_progress = -115;
 
-const socket_events_query = "SELECT syscall, pid, coalesce(comm, exe), uid, success, exit, local_address, "
+const socket_events_statement = "SELECT syscall, pid, coalesce(comm, exe), uid, success, exit, local_address, "
     + "remote_address, local_port, remote_port, time, protocol, seuid FROM socket_events "
     + "WHERE family IN (2, 10)";
 
@@ -108,7 +108,7 @@ event zeek_init()
 	if ( ! enabled || ! use_socket_events )
 		return;
 
-	local q = ZeekAgent::Query($sql_stmt=socket_events_query,
+	local q = ZeekAgent::Query($sql_stmt=socket_events_statement,
 	    $event_=socket_events_row, $schedule_=events_interval,
 	    $subscription=ZeekAgent::Events, $requires_tables=set(
 	    "socket_events", "zeek_agent_tables"), $if_missing_tables=set(

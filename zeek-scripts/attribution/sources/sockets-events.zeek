@@ -33,7 +33,7 @@ export {
 	    row: SocketsEventsRow);
 }
 
-const sockets_events_query =
+const sockets_events_statement =
     "SELECT time, pid, process, uid, protocol, local_addr, local_port, "
     + "remote_addr, remote_port, state, duration, netns, seuid FROM sockets_events "
     + "WHERE local_addr IS NULL OR (local_addr NOT LIKE '127.%' "
@@ -102,7 +102,7 @@ event zeek_init()
 	if ( ! enabled || ! use_sockets_events )
 		return;
 
-	local q = ZeekAgent::Query($sql_stmt=sockets_events_query,
+	local q = ZeekAgent::Query($sql_stmt=sockets_events_statement,
 	    $event_=sockets_events_row, $schedule_=events_interval,
 	    $subscription=ZeekAgent::Events, $requires_tables=set(
 	    "sockets_events", "zeek_agent_tables"));

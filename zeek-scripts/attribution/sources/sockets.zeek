@@ -30,7 +30,7 @@ export {
 
 # The user comes along, as the process may be gone when the next snapshot of processes
 # is taken.
-const sockets_query =
+const sockets_statement =
     "SELECT s.pid, s.process, p.uid, s.protocol, s.local_addr, s.local_port, "
     + "s.remote_addr, s.remote_port, s.netns FROM sockets s LEFT JOIN processes p "
     + "ON p.pid = s.pid WHERE s.pid IS NOT NULL AND s.protocol IN (6, 17) "
@@ -82,7 +82,7 @@ event zeek_init()
 	if ( ! enabled || ! use_sockets )
 		return;
 
-	local q = ZeekAgent::Query($sql_stmt=sockets_query, $event_=sockets_row,
+	local q = ZeekAgent::Query($sql_stmt=sockets_statement, $event_=sockets_row,
 	    $schedule_=sockets_interval,
 	    $subscription=ZeekAgent::SnapshotPlusDifferences,
 	    $requires_tables=set("sockets", "processes", "zeek_agent_tables"));

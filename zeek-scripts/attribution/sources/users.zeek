@@ -21,7 +21,7 @@ export {
 	global users_row: event(ctx: ZeekAgent::Context, row: UsersRow);
 }
 
-const users_query = "SELECT uid, name FROM users";
+const users_statement = "SELECT uid, name FROM users";
 
 event users_row(ctx: ZeekAgent::Context, row: UsersRow)
 	{
@@ -39,7 +39,7 @@ event zeek_init()
 	if ( ! enabled || ! use_users )
 		return;
 
-	local q = ZeekAgent::Query($sql_stmt=users_query, $event_=users_row,
+	local q = ZeekAgent::Query($sql_stmt=users_statement, $event_=users_row,
 	    $schedule_=users_interval,
 	    $subscription=ZeekAgent::SnapshotPlusDifferences,
 	    $requires_tables=set("users"));
