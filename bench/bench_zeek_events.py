@@ -8,6 +8,7 @@ Run with a Zeek on the PATH: ``python bench/bench_zeek_events.py [rows]``.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -132,10 +133,8 @@ async def send(port: int, event: str, columns: dict[str, Type], rows: int) -> No
     handler = Handler()
 
     async def run() -> None:
-        try:
+        with contextlib.suppress(Lost):
             await transport.run(["/zeek-agent/query/host/H1/"], handler)
-        except Lost:
-            pass
 
     running = asyncio.create_task(run())
     await handler.joined.wait()
