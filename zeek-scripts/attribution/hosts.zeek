@@ -75,7 +75,7 @@ function set_host(hid: string, name: string, addresses: set[addr])
 	local wanted: set[addr];
 
 	for ( a in addresses )
-		if ( a !in unspecific )
+		if ( a !in unspecific && |wanted| < max_addresses )
 			add wanted[a];
 
 	for ( a in h$addresses )

@@ -156,7 +156,7 @@ function search(m: Matches, h: Host, f: Flow, is_orig: bool)
 		look(m, h, f$local_h, lp, f$remote_h, rp, f, 2, F);
 		}
 
-	if ( m$class > 3 && is_orig )
+	if ( m$class >= 3 && is_orig )
 		{
 		look(m, h, nowhere, count_to_port(0, f$protocol), f$remote_h, f$remote_p, f, 3, T);
 
@@ -197,7 +197,7 @@ function identify(h: Host, e: Entry, f: Flow, class: count): Identity
 	    $confidence=class, $source=source_names[e$source], $entry=e);
 
 	if ( e?$process )
-		i$process = e$process;
+		i$process = base_name(e$process);
 
 	if ( e?$uid )
 		i$uid = e$uid;
@@ -205,10 +205,11 @@ function identify(h: Host, e: Entry, f: Flow, class: count): Identity
 	if ( e?$pid )
 		{
 		i$pid = e$pid;
-		local p = process_of(h, e$pid, f$start, e?$process ? e$process : "");
+		local p = process_of(h, e$pid, f$start, i?$process ? short_name(i$process) :
+		    "");
 
 		if ( p?$name && ! i?$process )
-			i$process = base_name(p);
+			i$process = base_name(p$name);
 
 		if ( p?$uid && ! i?$uid )
 			i$uid = p$uid;
@@ -230,7 +231,7 @@ function identify(h: Host, e: Entry, f: Flow, class: count): Identity
 			local parent = process_of(h, p$ppid, f$start, "");
 
 			if ( parent?$name )
-				i$parent = base_name(parent);
+				i$parent = base_name(parent$name);
 			}
 		}
 

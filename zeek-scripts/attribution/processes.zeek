@@ -44,23 +44,27 @@ redef record Host += {
 # What stands for a process that is not known.
 global nobody = Proc($pid=0, $since=double_to_time(0.0));
 
-# Returns the name of the program, without the directories of its path.
-function base_name(p: Proc): string
+# Returns a name without the directories of a path; many names are none.
+function base_name(name: string): string
 	{
-	local name = p?$name ? p$name : "?";
-
-	if ( |name| == 0 || name[0] != "/" )
+	if ( /^(\/|[A-Za-z]:\\)/ !in name )
 		return name;
 
-	local parts = split_string(name, /\//);
+	local parts = split_string(name, /[\/\\]/);
 	return parts[|parts| - 1];
 	}
 
-# Returns the name as Linux has it, no longer than 15 bytes.
-function short_name(p: Proc): string
+# Returns the name of a process.
+function name_of(p: Proc): string
 	{
-	local name = base_name(p);
-	return |name| > 15 ? sub_bytes(name, 1, 15) : name;
+	return p?$name ? base_name(p$name) : "?";
+	}
+
+# Returns the name as Linux has it, no longer than 15 bytes.
+function short_name(name: string): string
+	{
+	local base = base_name(name);
+	return |base| > 15 ? sub_bytes(base, 1, 15) : base;
 	}
 
 function has_ended(p: Proc): bool
@@ -130,7 +134,9 @@ function is_same_program(known: Proc, p: Proc): bool
 	if ( known?$exe && p?$exe )
 		return known$exe == p$exe;
 
-	return ! known?$name || ! p?$name || short_name(known) == short_name(p);
+	return ! known?$name
+	    || ! p?$name
+	    || short_name(known$name) == short_name(p$name);
 	}
 
 function merge_process(known: Proc, p: Proc)
@@ -259,7 +265,7 @@ function process_of(h: Host, pid: count, at: time, name: string): Proc
 		{
 		if ( p$since <= at + slack && ( ! p?$ended || p$ended >= at - slack ) )
 			{
-			if ( name != "" && p?$name && short_name(p) == name )
+			if ( name != "" && p?$name && short_name(p$name) == name )
 				return p;
 
 			local fits = p$since <= at && ( ! p?$ended || p$ended >= at );
@@ -312,10 +318,10 @@ function lineage(hid: string, pid: count, at: time): string
 	{
 	local line = parents(hid, pid, at);
 	local p = process(hid, pid, at);
-	local text = p?$name ? base_name(p) : "?";
+	local text = name_of(p);
 
 	for ( i in line )
-		text = base_name(line[i]) + " > " + text;
+		text = name_of(line[i]) + " > " + text;
 
 	return text;
 	}

@@ -69,6 +69,9 @@ export {
 	## Most hosts.
 	option max_hosts = 10000;
 
+	## Most addresses of a host; further ones are not known to be its own.
+	option max_addresses = 1000;
+
 	## Most connections that wait for their second look.
 	option max_waiting = 10000;
 

@@ -39,7 +39,7 @@ reconnect_spread = 1
 
 
 def ip(*words):
-    """Run ip(8), which must succeed."""
+    """Set up a part of the network."""
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
@@ -54,6 +54,7 @@ class Network:
         self.zeek = self.agents = None
 
     def __enter__(self):
+        """Make it and start all programs."""
         try:
             self._make()
             self._start()
@@ -63,6 +64,7 @@ class Network:
         return self
 
     def __exit__(self, *_):
+        """Take it down."""
         self._undo.close()
 
     def name(self, part):

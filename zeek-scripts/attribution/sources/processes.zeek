@@ -77,8 +77,8 @@ event zeek_init()
 	if ( ! enabled || ! use_processes )
 		return;
 
-	local q = ZeekAgent::Query($sql_stmt=processes_statement, $event_=processes_row,
-	    $schedule_=processes_interval,
+	local q = ZeekAgent::Query($sql_stmt=processes_statement,
+	    $event_=processes_row, $schedule_=processes_interval,
 	    $subscription=ZeekAgent::SnapshotPlusDifferences,
 	    $requires_tables=set("processes", "zeek_agent_tables"));
 	ZeekAgent::query(q);
