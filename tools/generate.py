@@ -78,7 +78,7 @@ def page(entry: Documented) -> str:
         rows = [(f"`{c.name[1:]}`", c.type, default(c), c.description) for c in parameters]
         parts += ["## Parameters", how_to_give(table, parameters)]
         parts.append(grid(("Parameter", "Type", "Default", "Description"), rows))
-    columns = [(f"`{c.name}`", kind(c), c.description, conditions(c)) for c in shown]
+    columns = [(f"`{c.name}`", kind(c), description(c), conditions(c)) for c in shown]
     parts += ["## Columns", grid(("Column", "Type", "Description", "Passed on"), columns)]
     if any(column.pushdown for column in shown):
         parts.append(
@@ -124,6 +124,12 @@ def default(column: Column) -> str:
 def kind(column: Column) -> str:
     """Return the type of *column*, with that of its elements."""
     return f"{column.type} of {column.element}" if column.element else str(column.type)
+
+
+def description(column: Column) -> str:
+    """Return what *column* is, with its older names."""
+    older = ", ".join(f"`{alias}`" for alias in column.aliases)
+    return f"{column.description} (also known as {older})" if older else column.description
 
 
 def conditions(column: Column) -> str:

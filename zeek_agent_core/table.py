@@ -42,6 +42,8 @@ class Column:
     """Value of a parameter that is not given; a parameter without default is required."""
     element: Type | None = None
     """Type of the elements of a set or vector."""
+    aliases: tuple[str, ...] = ()
+    """Older names: queries may use them, `*` does not stand for them, rows do not have them."""
 
     @property
     def is_parameter(self) -> bool:

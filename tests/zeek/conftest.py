@@ -64,10 +64,10 @@ class Process:
 class RealZeek(Process):
     """Zeek with the package, or with scripts of a test's own."""
 
-    def __init__(self, home, script):
+    def __init__(self, home, script, *, port=None, node=None):
         found = subprocess.run(["zeek", "--version"], capture_output=True, text=True, check=True)
         self.release = tuple(map(int, found.stdout.split()[2].split("-")[0].split(".")[:2]))
-        self.port = free_port()
+        self.port = port or free_port()
         path = subprocess.run(
             ["zeek-config", "--zeekpath"], capture_output=True, text=True, check=True
         )
@@ -75,6 +75,7 @@ class RealZeek(Process):
             "ZEEKPATH": f"{home}:{path.stdout.strip()}",
             "ZEEK_WEBSOCKET_LISTEN_PORT": f"{self.port}/tcp",
             "ZEEK_WEBSOCKET_LISTEN_ADDRESS": "127.0.0.1",
+            **({"CLUSTER_NODE": node} if node else {}),
         }
         super().__init__(home, ["zeek", "test.zeek", "exit_only_after_terminate=T"], environment)
         script = script.replace("PORT", str(self.port))
@@ -111,7 +112,8 @@ class RealZeek(Process):
 class Agent(Process):
     """An agent that joins a Zeek."""
 
-    def __init__(self, home, zeek, settings="", destination=None, options=()):
+    def __init__(self, home, zeek, settings="", destination=None, options=(), *, before=()):
+        """*before* are the words of a command that starts the agent in its own surroundings."""
         home.mkdir()
         tls = "" if zeek.is_own_server else 'tls = "anonymous"'
         (home / "agent.toml").write_text(
@@ -119,7 +121,7 @@ class Agent(Process):
             f"[zeek]\nreconnect_interval = 1\nreconnect_spread = 1\n{settings or tls}\n"
         )
         words = [sys.executable, "-m", "zeek_agent_core", *options, "-c", "agent.toml", "-z"]
-        super().__init__(home, [*words, destination or f"127.0.0.1:{zeek.port}"])
+        super().__init__(home, [*before, *words, destination or f"127.0.0.1:{zeek.port}"])
 
 
 @pytest.fixture(autouse=True)

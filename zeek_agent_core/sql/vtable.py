@@ -70,11 +70,14 @@ class Module:
 
 
 def declaration(table: Table) -> str:
-    """Return the ``CREATE TABLE`` statement for *table*; parameters are hidden columns."""
-    columns = ", ".join(
-        f'"{c.name}" {sql_type(c.type)}{" HIDDEN" if c.is_parameter else ""}' for c in table.columns
+    """Return the ``CREATE TABLE`` statement for *table*; parameters and aliases are hidden."""
+    columns = [(c.name, c.type, c.is_parameter) for c in table.columns]
+    columns += [(alias, c.type, True) for c in table.columns for alias in c.aliases]
+    parts = (
+        f'"{name}" {sql_type(kind)}{" HIDDEN" if is_hidden else ""}'
+        for name, kind, is_hidden in columns
     )
-    return f'CREATE TABLE "{table.name}" ({columns})'
+    return f'CREATE TABLE "{table.name}" ({", ".join(parts)})'
 
 
 class VirtualTable:
@@ -88,7 +91,7 @@ class VirtualTable:
 
     def BestIndexObject(self, index: Any) -> bool:
         """Pick the conditions that the table hears of; False refuses an unusable plan."""
-        columns = self.table.columns
+        columns = self.layout.columns
         terms: list[Term] = []
         cost = FULL_SCAN
         given: set[int] = set()

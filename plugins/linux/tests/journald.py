@@ -33,14 +33,14 @@ class Journald:
         self.more = more
         self.process = None
 
-    def __enter__(self):
+    def __enter__(self):  # noqa: D105
         self.run.mkdir(parents=True)
         self.config.mkdir(parents=True)
         (self.config / "test.conf").write_text(CONFIG.format(more=self.more))
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_):  # noqa: D105
         self.stop()
         for directory in (self.run, self.config, self.directory):
             shutil.rmtree(directory, ignore_errors=True)

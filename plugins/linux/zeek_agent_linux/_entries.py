@@ -12,6 +12,9 @@ from zeek_agent_core.api import Row, Where, text
 Get = Callable[[bytes], bytes | None]
 """Returns the value of a field of the entry at hand."""
 
+LONGEST = 64 * 1024
+"""Bytes of a message that are read."""
+
 Pairs = Iterable[tuple[bytes, bytes]]
 
 
@@ -24,10 +27,15 @@ def number(raw: bytes) -> int | None:
     return value if 0 <= value < 1 << 63 else None
 
 
+def message(raw: bytes) -> str:
+    """Return *raw* as text, cut to a bearable length."""
+    return text(raw[:LONGEST])
+
+
 FIELDS: Mapping[str, tuple[Callable[[bytes], Any], tuple[bytes, ...]]] = {
     "process": (text, (b"_EXE", b"_COMM", b"SYSLOG_IDENTIFIER")),
     "level": (text, (b"PRIORITY",)),
-    "message": (text, (b"MESSAGE",)),
+    "message": (message, (b"MESSAGE",)),
     "identifier": (text, (b"SYSLOG_IDENTIFIER",)),
     "pid": (number, (b"_PID", b"SYSLOG_PID")),
     "uid": (number, (b"_UID",)),
@@ -49,7 +57,7 @@ class Plan:
         self._plan = [(name, *FIELDS[name]) for name in FIELDS if name in columns]
         self._names = [name.encode() for name in fields] if "fields" in columns else []
         self.has_all = b"*" in self._names
-        """Whether `extra` needs all fields of an entry, not just those in `names`."""
+        """Whether `more` needs all fields of an entry, not just those in `names`."""
 
     @property
     def names(self) -> list[bytes]:
@@ -58,7 +66,7 @@ class Plan:
         return [*wanted, *(name for name in self._names if name not in wanted and name != b"*")]
 
     @property
-    def wants_extra(self) -> bool:
+    def wants_more(self) -> bool:
         """Whether the column `fields` has anything to hold."""
         return bool(self._names)
 
@@ -73,11 +81,11 @@ class Plan:
                     break
         return row
 
-    def extra(self, pairs: Pairs) -> str | None:
+    def more(self, pairs: Pairs) -> str | None:
         """Return what the column `fields` holds of an entry with *pairs*; None if nothing."""
         found: dict[str, str | list[str]] = {}
         for field, raw in pairs:
-            if not self.has_all and field not in self._names:
+            if field not in self._names and (not self.has_all or field.startswith(b"__")):
                 continue
             name, value = text(field), text(raw)
             known = found.get(name)

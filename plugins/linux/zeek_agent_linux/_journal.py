@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,6 @@ SLICE = 0.05
 """Seconds that reading a chunk may take."""
 POLL = 2.0
 """Seconds between two looks where the kernel does not tell of changes."""
-BACK = 10
-"""Entries before the end to begin with, if that is asked for."""
 
 DIRECTORIES = ("/run/log/journal", "/var/log/journal")
 DAEMON = "/run/systemd/journal/socket"
@@ -44,6 +43,8 @@ class Chunk:
     rows: list[Any] = field(default_factory=list)
     cursor: str | None = None
     """Of the last entry that was looked at."""
+    is_start: bool = False
+    """Whether this says that nothing new is missed any more."""
     is_end: bool = False
     """Whether there is nothing more at present."""
     damaged: int = 0
@@ -64,24 +65,25 @@ class Follower:
         self._read = read
         self._journal: Journal
         self._has_entry = False
-        self._damage = 0
+        self._first: str | None = None
+        """The entry at which following began, if there is one."""
         self.matches: list[list[bytes]] = []
         """What to ask of entries; may be set at any time, and holds for what is read next."""
         self._applied: list[list[bytes]] = []
 
-    async def chunks(self) -> AsyncIterator[Chunk]:
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield chunks without end, the first once nothing new is missed; it may be empty."""
         with ThreadPoolExecutor(1, thread_name_prefix="journal") as thread:
             loop = asyncio.get_running_loop()
             try:
-                descriptor, timeout = await loop.run_in_executor(thread, self._open)
-                yield Chunk()
+                descriptor, wait = await loop.run_in_executor(thread, self._open)
+                yield Chunk(cursor=self._first, is_start=True)
                 with Readiness(descriptor) as ready:
                     while True:
                         chunk = await loop.run_in_executor(thread, self._chunk)
                         yield chunk
                         if chunk.is_end:
-                            await ready.wait(timeout)
+                            await ready.wait(wait)
                             await loop.run_in_executor(thread, self._process)
             finally:
                 await asyncio.shield(loop.run_in_executor(thread, self._close))
@@ -90,14 +92,16 @@ class Follower:
         """Open the journal and go to the start; return its descriptor and how long to wait."""
         journal = self._journal = Journal(self._directory)
         descriptor = journal.fileno()  # from now on changes are noticed
-        timeout = None if journal.is_reliable else POLL
+        wait = None if journal.is_reliable else POLL
         self._go_to_start(journal)
-        return descriptor, timeout
+        return descriptor, wait
 
     def _go_to_start(self, journal: Journal) -> None:
         start = self._start
         if start.cursor is None:
             journal.seek_end(start.back)
+            with suppress(OSError):  # there are no entries, or too few
+                self._first = journal.cursor()
             return
         is_known = journal.seek_cursor(start.cursor)
         try:
@@ -149,7 +153,11 @@ class Follower:
 def check(prefix: str, directory: str) -> None:
     """Raise `OSError` if there is no journal to follow, or we may not read it."""
     with Journal(directory):
-        pass
+        check_files(prefix, directory)
+
+
+def check_files(prefix: str, directory: str) -> None:
+    """Raise `OSError` if there are no files of a journal, or we may not read them."""
     if directory:
         if not Path(directory).is_dir():
             raise FileNotFoundError(2, "no such directory", directory)

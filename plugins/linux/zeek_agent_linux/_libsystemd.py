@@ -6,21 +6,20 @@ thread only, and not after a fork.
 
 import ctypes
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
+from zeek_agent_linux._entries import LONGEST
+
 LIBRARY = "libsystemd.so.0"
 LOCAL_ONLY = 1
-THRESHOLD = 64 * 1024
-"""Bytes of a field that are read at most."""
 
 _Pointer = ctypes.c_void_p
 _Size = ctypes.c_size_t
 _OUT_POINTER = ctypes.POINTER(ctypes.c_void_p)
-_OUT_SIZE = ctypes.POINTER(ctypes.c_size_t)
-_OUT_U64 = ctypes.POINTER(ctypes.c_uint64)
+_VOID = ("close", "flush_matches", "restart_data")
 
 # What may wait for the disk lets other threads run meanwhile; what looks at the
 # entry at hand does not: to give up and regain the interpreter would cost more.
@@ -42,13 +41,9 @@ _SLOW = {
     "add_match": [_Pointer, ctypes.c_char_p, _Size],
     "flush_matches": [_Pointer],
 }
-_QUICK = {
-    "get_data": [_Pointer, ctypes.c_char_p, _OUT_POINTER, _OUT_SIZE],
-    "restart_data": [_Pointer],
-    "enumerate_data": [_Pointer, _OUT_POINTER, _OUT_SIZE],
-    "get_realtime_usec": [_Pointer, _OUT_U64],
-    "get_cursor": [_Pointer, _OUT_POINTER],
-}
+# These are called for each entry, with pointers of the right types only: to have
+# the arguments converted would double what a call costs.
+_QUICK = ("get_data", "restart_data", "enumerate_data", "get_realtime_usec", "get_cursor")
 
 
 class Library:
@@ -57,14 +52,14 @@ class Library:
     def __init__(self) -> None:
         """Load the library; raise `OSError` if it is not there."""
         slow, quick = ctypes.CDLL(LIBRARY), ctypes.PyDLL(LIBRARY)
-        for library, functions in ((slow, _SLOW), (quick, _QUICK)):
-            for name, arguments in functions.items():
-                function = getattr(library, f"sd_journal_{name}")
-                function.argtypes = arguments
-                function.restype = None if name in ("close", "restart_data") else ctypes.c_int
-                if name == "flush_matches":
-                    function.restype = None
-                setattr(self, name, function)
+        for name, arguments in _SLOW.items():
+            function = getattr(slow, f"sd_journal_{name}")
+            function.argtypes = arguments
+            setattr(self, name, function)
+        for name in _QUICK:
+            setattr(self, name, getattr(quick, f"sd_journal_{name}"))
+        for name in _VOID:
+            getattr(self, name).restype = None
         self.free = ctypes.CDLL(None).free
         self.free.argtypes = [_Pointer]
         self.free.restype = None
@@ -96,11 +91,13 @@ class Journal:
         else:
             result = self._lib.open(reference, LOCAL_ONLY)
         _checked(result, directory or "the journal")
-        self._lib.set_data_threshold(self._handle, THRESHOLD)
+        self._lib.set_data_threshold(self._handle, LONGEST)
         self._data, self._size = ctypes.c_void_p(), ctypes.c_size_t()
         self._data_reference = ctypes.byref(self._data)
         self._size_reference = ctypes.byref(self._size)
         self._number = ctypes.c_uint64()
+        self.get = self._getter()
+        """Returns the value of a field in the entry at hand, the first of several; or None."""
 
     def __enter__(self) -> Self:
         """Return the journal."""
@@ -158,13 +155,19 @@ class Journal:
             for term in terms:
                 _checked(self._lib.add_match(self._handle, term, len(term)), "the journal")
 
-    def get(self, field: bytes) -> bytes | None:
-        """Return the value of *field* in the entry at hand, the first if there are several."""
-        result = self._lib.get_data(self._handle, field, self._data_reference, self._size_reference)
-        if result < 0:
-            return None
-        skip = len(field) + 1
-        return ctypes.string_at((self._data.value or 0) + skip, self._size.value - skip)
+    def _getter(self) -> Callable[[bytes], bytes | None]:
+        """Return the function `get`, with all it needs at hand."""
+        get_data, handle, string_at = self._lib.get_data, self._handle, ctypes.string_at
+        data, size = self._data, self._size
+        data_reference, size_reference = self._data_reference, self._size_reference
+
+        def get(field: bytes) -> bytes | None:
+            if get_data(handle, field, data_reference, size_reference):
+                return None
+            skip = len(field) + 1
+            return string_at((data.value or 0) + skip, size.value - skip)
+
+        return get
 
     def all(self) -> list[tuple[bytes, bytes]]:
         """Return all fields of the entry at hand, in order, with their values."""

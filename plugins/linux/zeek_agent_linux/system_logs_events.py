@@ -1,33 +1,39 @@
 """``system_logs_events``: the journal of systemd, or else the kernel's log and syslog's files."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
-from zeek_agent_core.api import Host, Marked, Row, Source, hookimpl
+from zeek_agent_core.api import Host, Row, hookimpl
 from zeek_agent_core.schema import system_logs_events
-from zeek_agent_linux import _entries, _journal
-from zeek_agent_linux._bookmark import Bookmark
+from zeek_agent_linux import _child, _entries, _journal, _journalctl, _syslogfiles
+from zeek_agent_linux._kept import Kept, KeptTable
 from zeek_agent_linux._libsystemd import Journal
+from zeek_agent_linux._readiness import Readiness
 
-HOLD = 30.0
-"""Seconds to wait at most for queries to read what they have, before more is given."""
+COALESCE = 0.1
+"""Seconds for which what comes to files is gathered."""
+BACK = 10
+"""Entries before the end to begin with, where no place is known and that is asked for."""
 
 
-class JournalSource(Source):
+class LogSource(Kept):
+    """What the sources of the table share."""
+
+    table: "SystemLogsEvents"
+
+    def plan(self) -> _entries.Plan:
+        """Return what to read of an entry of the journal at present."""
+        return _entries.Plan(self.table.wanted.columns, self.table.setting("fields"))
+
+
+class JournalSource(LogSource):
     """The journal through systemd's library, woken by its descriptor."""
 
     name = "journal"
-    table: "SystemLogsEvents"
-
-    def __init__(self, table: "SystemLogsEvents") -> None:
-        """Serve *table*."""
-        super().__init__(table)
-        self._plan = _entries.Plan((), ())
-        self._follower: _journal.Follower
-        self._given = self._read = 0
-        self._was_read = asyncio.Event()
+    place = "journal"
+    _follower: _journal.Follower | None = None
+    _plan: _entries.Plan
 
     def check(self) -> None:
         """Raise `OSError` if there is no journal that can be read."""
@@ -37,83 +43,108 @@ class JournalSource(Source):
         """Yield what is logged, from the bookmark on."""
         table = self.table
         async with table.kept_bookmark():
-            self._follower = _journal.Follower(table.directory, table.start(), self._row)
+            start = table.start(self.place, table.back)
+            self._follower = _journal.Follower(table.directory, start, self._row)
             self.wanted_changed()
             async with aclosing(self._follower.chunks()) as chunks:
                 async for chunk in chunks:
                     table.lose("damaged", chunk.damaged)
-                    if chunk.cursor is not None:
-                        table.bookmark.give("journal", chunk.cursor)
                     if chunk.rows:
-                        self._given += len(chunk.rows)
-                        yield Marked(chunk.rows, (chunk.cursor, self._given))
-                        await self._hold()
-                    elif not self._given:
+                        yield self.marked(chunk.rows, chunk.cursor)
+                        await self.hold()
+                    elif chunk.is_start:
+                        self.begin(chunk.cursor)
                         yield ()
 
     def wanted_changed(self) -> None:
         """Let the journal leave out what no query wants, and read no more than is wanted."""
-        wanted = self.table.wanted
-        self._plan = _entries.Plan(wanted.columns, self.table.setting("fields"))
-        self._follower.matches = _entries.matches(wanted)
-
-    def was_read(self, mark: tuple[str | None, int]) -> None:
-        """Move the bookmark."""
-        cursor, self._read = mark
-        self._was_read.set()
-        if cursor is not None:
-            self.table.bookmark.was_read("journal", cursor)
-
-    async def _hold(self) -> None:
-        """Wait while queries have much to read: the journal keeps the rest, we could not."""
-        most = self.table.capacity // 2
-        try:
-            async with asyncio.timeout(HOLD):
-                while self._given - self._read > most:
-                    self._was_read.clear()
-                    await self._was_read.wait()
-        except TimeoutError:
-            self._read = self._given  # nobody reads: do not wait for them again
+        self._plan = self.plan()
+        if self._follower is not None:
+            self._follower.matches = _entries.matches(self.table.wanted)
 
     def _row(self, journal: Journal) -> Row:
         plan = self._plan
         row = plan.row(journal.get, journal.time())
-        if plan.wants_extra:
-            row["fields"] = plan.extra(journal.all())
+        if plan.wants_more:
+            row["fields"] = plan.more(journal.all())
         return row
 
 
-class SystemLogsEvents(system_logs_events.SystemLogsEvents):
-    sources = (JournalSource,)
+class JournalctlSource(LogSource):
+    """The journal through `journalctl`, where the library does not work."""
 
-    def __init__(self, host: Host) -> None:
-        """Bind the table to *host*."""
-        super().__init__(host)
-        self.bookmark = Bookmark(host.agent.state, self.name, self.warn)
+    name = "journalctl"
+    place = "journal"
+
+    def check(self) -> None:
+        """Raise `OSError` if there is no such program, or no journal that can be read."""
+        _child.find("journalctl")
+        _journal.check_files(self.table.host.prefix, self.table.directory)
+
+    async def events(self) -> AsyncIterator[Sequence[Row]]:
+        """Yield what is logged, from the bookmark on."""
+        table = self.table
+        async with table.kept_bookmark():
+            start = table.start(self.place, table.back)
+            everything = _entries.Plan(table.everything().columns, table.setting("fields"))
+            arguments = _journalctl.arguments(table.directory, start, everything)
+            reader = _journalctl.Reader(start)
+            async with _child.running("journalctl", arguments) as child:
+                yield ()
+                while True:
+                    rows, cursor = reader.read(await child.read(), table.wanted, self.plan())
+                    if rows:
+                        yield self.marked(rows, cursor)
+                        await self.hold()
+
+
+class SyslogSource(LogSource):
+    """The kernel's log and the files of syslog, where there is no journal."""
+
+    name = "syslog"
+    place = "syslog"
+
+    def check(self) -> None:
+        """Raise `OSError` if there is nothing to read."""
+        _syslogfiles.check(self.table.host.prefix, self.table.setting("files"))
+
+    async def events(self) -> AsyncIterator[Sequence[Row]]:
+        """Yield what is logged, from the bookmark on."""
+        table = self.table
+        logs = _syslogfiles.SyslogFiles(table.host.prefix, table.setting("files"))
+        async with table.kept_bookmark():
+            with logs:
+                await asyncio.to_thread(logs.start, table.bookmark.place(self.place))
+                if logs.problem is not None:
+                    table.warn(logs.problem)
+                self.begin(logs.place())
+                yield ()
+                with Readiness(*logs.descriptors()) as ready:
+                    while True:
+                        batch = await asyncio.to_thread(logs.read)
+                        table.lose("kernel", batch.lost)
+                        table.lose("damaged", batch.damaged)
+                        if batch.rows:
+                            yield self.marked(batch.rows, logs.place())
+                            await self.hold()
+                        else:
+                            await ready.wait()
+                            await asyncio.sleep(COALESCE)
+
+
+class SystemLogsEvents(KeptTable, system_logs_events.SystemLogsEvents):  # noqa: D101 - as declared
+    __doc__ = system_logs_events.SystemLogsEvents.__doc__
+    sources = (JournalSource, JournalctlSource, SyslogSource)
 
     @property
     def directory(self) -> str:
         """Where the journal's files are; empty: where the host has them."""
         return str(self.setting("directory"))
 
-    def start(self) -> _journal.Start:
-        """Return where to begin in the journal."""
-        cursor = self.bookmark.place("journal")
-        earliest = int((time.time() - self.setting("catch_up")) * 1e6)
-        back = _journal.BACK if self.setting("initial") else 0
-        return _journal.Start(cursor if isinstance(cursor, str) else None, earliest, back)
-
-    @asynccontextmanager
-    async def kept_bookmark(self) -> AsyncIterator[None]:
-        """Have the bookmark open; at an end that is wanted, forget what nobody has read."""
-        await self.bookmark.open()
-        try:
-            yield
-        except (asyncio.CancelledError, GeneratorExit):
-            self.bookmark.rewind()
-            raise
-        finally:
-            await self.bookmark.aclose()
+    @property
+    def back(self) -> int:
+        """How many messages that are there already to begin with."""
+        return BACK if self.setting("initial") else 0
 
 
 @hookimpl
