@@ -37,8 +37,9 @@ class ClusterNode(RealZeek):
 class RealCluster:
     """A manager, a proxy and two workers, which the test starts and kills one by one."""
 
-    def __init__(self, start, path, script, backend="broker"):
+    def __init__(self, start, path, script, backend="broker", kind=ClusterNode):
         self._make = start
+        self._kind = kind
         self._path = path
         self.port = free_port()
         ports = {name: str(free_port()) for name in ("MANAGER", "PROXY", "XPUB", "XSUB")}
@@ -61,7 +62,5 @@ class RealCluster:
             home = self._path / name
             home.mkdir()
             (home / "cluster-layout.zeek").write_text(self.layout)
-            self.nodes[name] = self._make(
-                ClusterNode, name, self._script, node=name, port=self.port
-            )
+            self.nodes[name] = self._make(self._kind, name, self._script, node=name, port=self.port)
         return self.nodes[name]

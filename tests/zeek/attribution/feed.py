@@ -13,14 +13,14 @@ TEXTS = {
 INTERVALS = {"startup", "duration"}
 
 
-def literal(name, value):
+def literal(name, value, start):
     """Return *value* as Zeek writes it in the field *name*."""
     if isinstance(value, bool):
         return "T" if value else "F"
     if name == "time_":
-        return f"double_to_time({START + value:.6f})"
+        return f"double_to_time({start + value:.6f})"
     if name in INTERVALS:
-        shift = START if name == "startup" else 0.0
+        shift = start if name == "startup" else 0.0
         return f"{shift + value:.6f} sec"
     if name.endswith("_addr"):
         return f"[{value}]" if ":" in value else value
@@ -32,7 +32,8 @@ def literal(name, value):
 class Feed:
     """Events of agents; their moments are seconds since the start of the trace."""
 
-    def __init__(self):
+    def __init__(self, start=START):
+        self._start = start
         self._events = []
 
     def hello(self, at, hid, hostname, *addresses, host_time=None):
@@ -52,7 +53,9 @@ class Feed:
     def row(self, table, at, hid, *, change=None, host_time=None, **columns):
         """Have a table tell a row; *change* is `Add` or `Delete` in a difference."""
         camel = "".join(word.capitalize() for word in table.split("_"))
-        fields = ", ".join(f"${name}={literal(name, value)}" for name, value in columns.items())
+        fields = ", ".join(
+            f"${name}={literal(name, value, self._start)}" for name, value in columns.items()
+        )
         context = self._context(hid, at, host_time, table, change)
         self._add(at, f"{table}_row({context}, {camel}Row({fields}))")
 
@@ -67,7 +70,7 @@ class Feed:
             for number, (_, event) in enumerate(self._events)
         )
         schedules = "".join(
-            f"\tschedule double_to_time({START + at:.6f}) - network_time() {{ feed({number}) }};\n"
+            f"\tschedule double_to_time({self._start + at:.6f}) - network_time() {{ feed({number}) }};\n"
             for number, (at, _) in enumerate(self._events)
         )
         return (
@@ -76,7 +79,7 @@ class Feed:
         )
 
     def _context(self, hid, at, host_time, query, change=None):
-        moment = START + (at if host_time is None else host_time)
+        moment = self._start + (at if host_time is None else host_time)
         fields = [f'$agent_id="{hid}"', f"$host_time=double_to_time({moment:.6f})"]
         if query:
             fields.append(f'$query_id="{query}"')

@@ -9,15 +9,16 @@ import struct
 from pathlib import Path
 
 START = 1_800_000_000.0
-"""Moment 0 of every trace, in seconds since the epoch."""
+"""Moment 0 of a trace, in seconds since the epoch."""
 SYN, ACK, PSH, FIN, RST = 2, 16, 8, 1, 4
 TCP, UDP = 6, 17
 
 
 class Trace:
-    """Packets in any order; `write` sorts them. Moments are seconds since `START`."""
+    """Packets in any order; `write` sorts them. Moments are seconds since *start*."""
 
-    def __init__(self):
+    def __init__(self, start=START):
+        self._start = start
         self._packets = []
 
     def tcp(self, at, client, server, *, lasts=0.02, end="fin", data=b"hello"):
@@ -83,7 +84,7 @@ class Trace:
         """Write the file, and return its path."""
         frames = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)]
         for at, frame in sorted(self._packets, key=lambda packet: packet[0]):
-            moment = round((START + at) * 1e6)
+            moment = round((self._start + at) * 1e6)
             sizes = len(frame), len(frame)
             frames += [struct.pack("<IIII", moment // 10**6, moment % 10**6, *sizes), frame]
         path.write_bytes(b"".join(frames))
