@@ -70,7 +70,8 @@ class Feed:
             for number, (_, event) in enumerate(self._events)
         )
         schedules = "".join(
-            f"\tschedule double_to_time({self._start + at:.6f}) - network_time() {{ feed({number}) }};\n"
+            f"\tschedule double_to_time({self._start + at:.6f}) - network_time() "
+            f"{{ feed({number}) }};\n"
             for number, (at, _) in enumerate(self._events)
         )
         return (
