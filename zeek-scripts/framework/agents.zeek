@@ -162,7 +162,10 @@ function supported_tables(hid: string): set[string]
 
 function hosts_by_addr(a: addr): set[string]
 	{
-	return a in hosts_with ? hosts_with[a] : set();
+	if ( a in hosts_with )
+		return hosts_with[a];
+
+	return set();
 	}
 
 function is_alive(hid: string): bool

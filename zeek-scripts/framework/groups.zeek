@@ -90,7 +90,10 @@ function wanted_groups(hid: string): set[string]
 
 function groups_of(hid: string): set[string]
 	{
-	return hid in agents ? agents[hid]$groups : set();
+	if ( hid in agents )
+		return agents[hid]$groups;
+
+	return set();
 	}
 
 function members(group: string): set[string]

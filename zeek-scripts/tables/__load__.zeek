@@ -1,5 +1,6 @@
 ##! A log for each table; each script can be loaded alone, and switched off.
 
+@load ./file-events
 @load ./files
 @load ./interfaces
 @load ./listening-ports

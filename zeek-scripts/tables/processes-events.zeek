@@ -1,8 +1,7 @@
 ##! Processes as they start and stop: ``zeek-agent-processes-events.log``.
 ##!
 ##! Agents that have no ``processes_events`` are asked for ``processes`` instead. Then
-##! processes that live shorter than ``query_interval`` are missed, no times are known,
-##! and a process that executes another program is shown as stopped and started.
+##! processes that live shorter than ``query_interval`` are missed, and no times are known.
 
 @load ../framework
 
@@ -64,6 +63,23 @@ export {
 	global snapshot_result: event(ctx: ZeekAgent::Context, columns: Columns);
 }
 
+# A process that executes another program is gone and then new. Those that are gone wait
+# here for that.
+type Gone: record {
+	ctx: ZeekAgent::Context;
+	columns: Columns;
+};
+
+function tell_stopped(t: table[string, count] of Gone, hid: string, pid: count)
+    : interval
+	{
+	event query_result(t[hid, pid]$ctx, t[hid, pid]$columns);
+	return 0secs;
+	}
+
+global gone: table[string, count] of Gone &create_expire=2secs
+    &expire_func=tell_stopped;
+
 event ZeekAgent_ProcessesEvents::query_result(ctx: ZeekAgent::Context,
     columns: Columns)
 	{
@@ -72,10 +88,28 @@ event ZeekAgent_ProcessesEvents::query_result(ctx: ZeekAgent::Context,
 	    $host=ZeekAgent::hostname(ctx), $columns=columns));
 	}
 
+# Whether two rows are about one process.
+function is_same(one: Columns, other: Columns): bool
+	{
+	return one?$startup && other?$startup && one$startup == other$startup;
+	}
+
 event ZeekAgent_ProcessesEvents::snapshot_result(ctx: ZeekAgent::Context,
     columns: Columns)
 	{
-	columns$state = ZeekAgent::change_type(ctx) == "gone" ? "stopped" : "started";
+	local hid = ctx$agent_id;
+	local pid = columns$pid;
+
+	if ( ZeekAgent::change_type(ctx) == "gone" )
+		{
+		columns$state = "stopped";
+		gone[hid, pid] = Gone($ctx=ctx, $columns=columns);
+		return;
+		}
+
+	if ( [hid, pid] in gone && is_same(gone[hid, pid]$columns, columns) )
+		delete gone[hid, pid];
+	columns$state = "started";
 	event query_result(ctx, columns);
 	}
 

@@ -38,6 +38,10 @@ SOCKETS_EVENTS = (
     "local_port, remote_addr, remote_port, state, direction, duration, sent, received, "
     "error, seuid FROM sockets_events"
 )
+FILE_EVENTS = (
+    "SELECT time, action, path, old_path, is_directory, pid, process, exe, uid, "
+    "count FROM files_events"
+)
 SYSTEM_LOGS = "SELECT time, process, level, message FROM system_logs_events"
 SERVICES = (
     "SELECT name, description, is_running, is_enabled, path, pid, "
@@ -113,6 +117,7 @@ def default_pack(platform: str, *, interval: timedelta = INTERVAL) -> tuple[Loca
         *ask("users", stock.USERS, "SELECT * FROM users"),
         *collect("processes-events", stock.PROCESSES_EVENTS, PROCESSES_EVENTS, "processes_events"),
         *collect("sockets-events", stock.SOCKETS_EVENTS, SOCKETS_EVENTS, "sockets_events"),
+        *collect("file-events", stock.FILE_EVENTS, FILE_EVENTS, "files_events"),
         *ask("services", stock.SERVICES, SERVICES, requires="services"),
         *ask("interfaces", stock.INTERFACES, INTERFACES, requires="interfaces"),
         *ask("mounts", stock.MOUNTS, MOUNTS, requires="mounts"),

@@ -155,3 +155,16 @@ LISTENING_PORTS = _in_order(
     uid=Type.COUNT,
     user=Type.TEXT,
 )
+
+FILE_EVENTS = _in_order(
+    time_=Type.TIME,
+    action=Type.TEXT,
+    path=Type.TEXT,
+    old_path=Type.TEXT,
+    is_directory=Type.BOOL,
+    pid=Type.COUNT,
+    process=Type.TEXT,
+    exe=Type.TEXT,
+    uid=Type.COUNT,
+    number=Type.COUNT,
+)

@@ -12,6 +12,7 @@ EVENTED = {
     "zeek-agent-system-logs": {"system_logs_events"},
     "zeek-agent-processes-events": {"processes_events"},
     "zeek-agent-sockets-events": {"sockets_events"},
+    "zeek-agent-file-events": {"files_events"},
 }
 
 

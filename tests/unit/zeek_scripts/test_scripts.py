@@ -44,7 +44,7 @@ async def test_statement_gives_what_the_record_declares(path, name, sql):
         if column.type is not None and column.type is not Type.NULL:
             declared = Column(column.name, column.type, "", element=column.element)
             assert zeek_records.zeek_type(declared) == kind, field
-        if "AS" not in sql and "CASE" not in sql and column.name != "name":
+        if column.name.isidentifier() and column.name not in {"NULL", "name", "count"}:
             assert zeek_records.zeek_name(column.name) == field
 
 
