@@ -29,18 +29,6 @@ const max_programs = 16;
 # No line of processes is longer.
 const max_ancestors = 64;
 
-# Says how long processes stay that were not touched for `process_keep`.
-global process_expired: function(t: table[count] of Proc, pid: count): interval;
-
-redef record Host += {
-	processes: table[count] of Proc &write_expire=process_keep
-	    &expire_func=process_expired;
-	users: table[count] of string &default=table();
-
-	# SHA-256 of executables, by path.
-	hashes: table[string] of string &read_expire=1day;
-};
-
 # What stands for a process that is not known.
 global nobody = Proc($pid=0, $since=double_to_time(0.0));
 
@@ -121,11 +109,19 @@ function evict_processes(h: Host)
 	stats_now$dropped_processes += |gone|;
 	}
 
+# Whether two moments are no further apart than that.
+function are_close(one: time, other: time, limit: interval): bool
+	{
+	return one <= other + limit && other <= one + limit;
+	}
+
 # Whether two records tell of one program in one process. Names may be paths, and
 # short; one source knows the file, another does not.
 function is_same_program(known: Proc, p: Proc): bool
 	{
-	if ( known?$startup && p?$startup && |known$startup - p$startup| > 1sec )
+	if ( known?$startup
+	    && p?$startup
+	    && ! are_close(known$startup, p$startup, 1sec) )
 		return F;
 
 	if ( known?$ended && p$since > known$ended )

@@ -34,21 +34,6 @@ const nowhere = [::];
 # So many sockets may share addresses and ports.
 const max_chain = 16;
 
-# Says how long sockets stay that were not touched for `socket_keep`.
-global socket_expired: function(t: table[addr, port, addr, port] of Entry,
-    lh: addr, lp: port, rh: addr, rp: port): interval;
-
-redef record Host += {
-	sockets: table[addr, port, addr, port] of Entry &write_expire=socket_keep
-	    &expire_func=socket_expired;
-
-	# Whether a socket came without protocol, so that it is worth to look for more.
-	has_unknown_protocols: bool &default=F;
-
-	# Network namespaces that the host's own addresses are in.
-	netns: table[addr] of count &default=table();
-};
-
 # Whether a socket is of use still.
 function is_alive(e: Entry): bool
 	{
@@ -250,7 +235,7 @@ function socket_opened(h: Host, lh: addr, lp: port, rh: addr, rp: port,
 		head = push(head, e, is_connection);
 	else
 		{
-		if ( known[0]?$closed_at && e$first_seen > known[0]$closed_at )
+		if ( known[0]?$closed_at && e$first_seen >= known[0]$closed_at )
 			delete known[0]$closed_at;
 
 		merge(known[0], e);

@@ -201,18 +201,6 @@ export {
 		resp: Side;
 	};
 
-	## What all nodes hold of a host.
-	type Host: record {
-		## ID of the agent.
-		hid: string;
-		## Name of the host.
-		name: string &default="<unknown>";
-		## Its addresses, without those of the loopback and of links.
-		addresses: set[addr] &default=set();
-		## When its agent went.
-		gone_at: time &optional;
-	};
-
 	## What was counted since the start.
 	type Stats: record {
 		## Hosts.
@@ -260,6 +248,40 @@ redef record Entry += {
 redef record Proc += {
 	older: Proc &optional;
 };
+
+# Say how long sockets and processes stay that were not touched for a while.
+global socket_expired: function(t: table[addr, port, addr, port] of Entry,
+    lh: addr, lp: port, rh: addr, rp: port): interval;
+global process_expired: function(t: table[count] of Proc, pid: count): interval;
+
+export {
+	## What all nodes hold of a host.
+	type Host: record {
+		## ID of the agent.
+		hid: string;
+		## Name of the host.
+		name: string &default="<unknown>";
+		## Its addresses, without those of the loopback and of links.
+		addresses: set[addr];
+		## When its agent went.
+		gone_at: time &optional;
+		## Its sockets, by local address and port, remote address and port; see
+		## ``sockets_of``.
+		sockets: table[addr, port, addr, port] of Entry &write_expire=socket_keep
+		    &expire_func=socket_expired;
+		## Whether a socket came without protocol, so that it is worth to look for more.
+		has_unknown_protocols: bool &default=F;
+		## Network namespaces that its own addresses are in.
+		netns: table[addr] of count;
+		## Its processes, by ID.
+		processes: table[count] of Proc &write_expire=process_keep
+		    &expire_func=process_expired;
+		## Names of its users.
+		users: table[count] of string;
+		## SHA-256 of executables, by path.
+		hashes: table[string] of string &read_expire=1day;
+	};
+}
 
 # Counted as things happen.
 global stats_now = Stats();

@@ -33,6 +33,8 @@ export {
 	global changed: event(ctx: ZeekAgent::Context, columns: Columns);
 }
 
+const statement = "SELECT path, content FROM files_lines(%s)";
+
 event AuthorizedKeysChanged::changed(ctx: ZeekAgent::Context, columns: Columns)
 	{
 	local what = ZeekAgent::change_type(ctx);
@@ -51,9 +53,8 @@ event AuthorizedKeysChanged::changed(ctx: ZeekAgent::Context, columns: Columns)
 event zeek_init()
 	{
 	for ( path in key_files )
-		ZeekAgent::query(ZeekAgent::Query($sql_stmt=fmt(
-		    "SELECT path, content FROM files_lines('%s')", gsub(path,
-		    /'/, "''")), $event_=changed, $schedule_=query_interval,
+		ZeekAgent::query(ZeekAgent::Query($sql_stmt=fmt(statement, ZeekAgent::quote(
+		    path)), $event_=changed, $schedule_=query_interval,
 		    $subscription=ZeekAgent::Differences, $requires_tables=set(
 		    "files_lines")));
 	}

@@ -93,8 +93,8 @@ event file_hash(f: fa_file, kind: string, hash: string)
 # Asks a host what an executable is, and compares.
 function check(hid: string, exe: string, pid: count)
 	{
-	local pattern = gsub(gsub(exe, /[\[*?]/, "[\\0]"), /'/, "''");
-	local sql = fmt("SELECT sha256 FROM files_hash('%s')", pattern);
+	local sql = fmt("SELECT sha256 FROM files_hash(%s)", ZeekAgent::quote_path(
+	    exe));
 
 	when [hid, exe, pid, sql] ( local answer = ZeekAgent::execute(sql, hid) )
 		{

@@ -31,6 +31,9 @@ export {
 	const default_listen_port = 9997/tcp;
 @endif
 
+	## Publishes an event with one argument to nodes of the cluster.
+	global publish: function(topic: string, ev: any, arg: any);
+
 	## Where agents connect, and how.
 	type Listener: record {
 		## The address; ``0.0.0.0`` and ``::`` are all.
@@ -86,7 +89,6 @@ function open_listener(l: Listener): bool
 # parameters cannot be passed on, so each message has one.
 @if ( Version::number >= 70100 )
 
-# Publishes an event with one argument: what other rooms tell the nodes of a cluster.
 function publish(topic: string, ev: any, arg: any)
 	{
 	Cluster::publish(topic, ev, arg);
@@ -157,7 +159,6 @@ function tell_answer(topic: string, id: string, answer: Answer)
 
 @else
 
-# Publishes an event with one argument: what other rooms tell the nodes of a cluster.
 function publish(topic: string, ev: any, arg: any)
 	{
 	Broker::publish(topic, ev, arg);

@@ -9,10 +9,9 @@ def test_a_late_word(offline):
     """A socket that comes after the connection was logged is in the attribution log."""
     feed = offline.feed
     feed.hello(1, "A", "alpha", CLIENT)
-    event(feed, 10.0, "A", "established", (CLIENT, 4000), (SERVER, 80), pid=7, uid=3)
-    offline.trace.wait(0)
-    offline.trace.tcp(8, (CLIENT, 4000), (SERVER, 80), end="rst")
-    offline.trace.tcp(9, (CLIENT, 4001), (SERVER, 80), end="rst")
+    event(feed, 15.0, "A", "established", (CLIENT, 4000), (SERVER, 80), pid=7, uid=3, time_=8)
+    offline.trace.tcp(8, (CLIENT, 4000), (SERVER, 80))
+    offline.trace.tcp(9, (CLIENT, 4001), (SERVER, 80))
     offline.run("""
 event ZeekAgent::Attribution::attributed_late(c: connection,
     side: ZeekAgent::Attribution::Side)
@@ -30,7 +29,6 @@ event zeek_done() { print ZeekAgent::Attribution::stats()$attributed_late; }
 def test_too_many_wait(offline):
     """Connections that wait for a second look are bounded, and those left out are counted."""
     offline.feed.hello(1, "A", "alpha", CLIENT)
-    offline.trace.wait(0)
     for port in range(4000, 4010):
         offline.trace.tcp(10, (CLIENT, port), (SERVER, 80), end="rst")
     offline.run("""
@@ -47,7 +45,6 @@ def test_hook_and_event(offline):
     for port, pid in ((4000, 7), (4001, 8)):
         opened(feed, 9, "A", (CLIENT, port), (SERVER, 80), pid=pid)
         offline.trace.tcp(9, (CLIENT, port), (SERVER, 80), lasts=2)
-    offline.trace.wait(0)
     offline.run("""
 module Test;
 hook ZeekAgent::Attribution::attributing(c: connection, orig: ZeekAgent::Attribution::Side,
@@ -68,7 +65,6 @@ def test_lookup_while_it_lasts(offline):
     feed = offline.feed
     feed.hello(1, "A", "alpha", CLIENT)
     opened(feed, 9, "A", (CLIENT, 4000), (SERVER, 80), pid=7)
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80), lasts=5)
     offline.run("""
 event connection_established(c: connection) {
@@ -94,7 +90,6 @@ def test_lineage(offline):
     for name, pid, ppid in LINE:
         feed.row("processes", 2, "A", pid=pid, ppid=ppid, name=name, startup=pid - 100)
     opened(feed, 9, "A", (CLIENT, 4000), (SERVER, 80), pid=12)
-    offline.trace.wait(0)
     offline.trace.tcp(9, (CLIENT, 4000), (SERVER, 80), lasts=2)
     offline.run("""
 redef ZeekAgent::Attribution::log_lineage = T;
@@ -112,7 +107,6 @@ def test_lineage_in_a_circle(offline):
     offline.feed.hello(1, "A", "alpha", CLIENT)
     for pid, ppid in ((5, 6), (6, 5)):
         offline.feed.row("processes", 2, "A", pid=pid, ppid=ppid, name=f"p{pid}", startup=0)
-    offline.trace.wait(10)
     offline.run("""
 event zeek_done() { print |ZeekAgent::Attribution::parents("A", 5)|; }
 """)
@@ -124,7 +118,6 @@ def test_columns_can_be_switched(offline, wanted):
     """Columns that are not wanted are no fields of `conn.log`; without attribution none is."""
     listens(offline.feed, 2, "B", "0.0.0.0", 80, pid=70)
     offline.feed.hello(1, "B", "beta", SERVER)
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     switch = (
         'redef ZeekAgent::Attribution::columns = set("pids");'
@@ -147,8 +140,6 @@ def test_bounds(offline):
               pid=number + 1)  # fmt: skip
         feed.row("processes_events", 2 + number / 10, "A", time_=2 + number / 10, pid=number + 1,
                  state="started", name="x", ppid=1)  # fmt: skip
-    offline.trace.wait(0)
-    offline.trace.wait(20)
     offline.run("""
 redef ZeekAgent::Attribution::max_sockets = 20;
 redef ZeekAgent::Attribution::max_processes = 20;

@@ -26,9 +26,8 @@ def listens(feed, at, hid, address, port, *, pid, process="nginx", protocol=6, *
 def event(feed, at, hid, state, local, remote, *, pid, process="curl", protocol=6, **more):  # noqa: PLR0917
     """Have a host tell what happened to a socket."""
     feed.row(
-        "sockets_events", at, hid, time_=at, state=state, pid=pid, process=process,
-        protocol=protocol, local_addr=local[0], local_port=local[1], remote_addr=remote[0],
-        remote_port=remote[1], **more,
+        "sockets_events", at, hid, state=state, pid=pid, process=process, protocol=protocol, local_addr=local[0], local_port=local[1], remote_addr=remote[0],
+        remote_port=remote[1], **{"time_": at, **more},
     )  # fmt: skip
 
 
@@ -59,7 +58,6 @@ def test_only_hosts_known(offline, known):
         offline.feed.hello(1, "A", "alpha", CLIENT)
     if "resp" in known:
         offline.feed.hello(1, "B", "beta", SERVER)
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.run()
     connection = offline.connection(4000)
@@ -76,7 +74,6 @@ def test_hosts_share_an_address(offline):
         offline.feed.hello(1, hid, hid.lower(), CLIENT)
     for hid in ("D", "E"):
         offline.feed.hello(1, hid, hid.lower(), SERVER)
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.run()
     connection = offline.connection(4000)
@@ -89,7 +86,6 @@ def test_the_host_with_the_socket_wins(offline):
     for hid in ("A", "B", "C"):
         offline.feed.hello(1, hid, hid.lower(), CLIENT)
     opened(offline.feed, 9, "B", (CLIENT, 4000), (SERVER, 80), pid=7)
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80), lasts=5)
     offline.run()
     connection = offline.connection(4000)
@@ -114,7 +110,6 @@ def test_both_sides_in_full(offline, first):
     feed.row("processes", moments[0], "B", pid=70, name="nginx", ppid=1, uid=33, startup=-900,
              exe="/usr/sbin/nginx")  # fmt: skip
     listens(feed, moments[1], "B", "0.0.0.0", 80, pid=70)
-    offline.trace.wait(0)
     offline.trace.tcp(3, (CLIENT, 4000), (SERVER, 80), lasts=4)
     offline.run()
     connection = offline.connection(4000)
@@ -148,7 +143,6 @@ def test_state_goes_before_the_connection(offline):
     feed.row("processes", 12, "A", change="Delete", pid=7, name="curl", uid=5, startup=8,
              exe="/bin/curl")  # fmt: skip
     opened(feed, 12, "A", (CLIENT, 4000), (SERVER, 80), pid=7, change="Delete")
-    offline.trace.wait(0)
     offline.trace.tcp(9, (CLIENT, 4000), (SERVER, 80), lasts=2)
     offline.run()
     connection = offline.connection(4000)
@@ -162,7 +156,6 @@ def test_expiry(offline):
     feed.hello(1, "A", "alpha", CLIENT)
     opened(feed, 2, "A", (CLIENT, 4000), (SERVER, 80), pid=7)
     opened(feed, 4, "A", (CLIENT, 4000), (SERVER, 80), pid=7, change="Delete")
-    offline.trace.wait(0)
     offline.trace.tcp(30, (CLIENT, 4000), (SERVER, 80))
     offline.trace.wait(200)
     offline.run("""
@@ -178,7 +171,6 @@ def test_wrong_direction(offline):
     feed.hello(1, "A", "alpha", CLIENT)
     opened(feed, 9, "A", (CLIENT, 80), (SERVER, 4000), pid=7)
     listens(feed, 9, "A", "0.0.0.0", 4000, pid=8)
-    offline.trace.wait(0)
     offline.trace.tcp(9, (CLIENT, 4000), (SERVER, 80), lasts=2)
     offline.run()
     assert "orig_pids" not in offline.connection(4000)
@@ -191,7 +183,6 @@ def test_two_clients_of_one_server(offline):
     for pid, port in ((7, 4000), (8, 4001)):
         event(feed, 10, "A", "established", (CLIENT, port), (SERVER, 80), pid=pid, uid=pid)
         offline.trace.tcp(10, (CLIENT, port), (SERVER, 80))
-    offline.trace.wait(0)
     offline.run()
     for pid, port in ((7, 4000), (8, 4001)):
         connection = offline.connection(port)
@@ -202,7 +193,6 @@ def test_two_connections_to_one_listener(offline):
     """A listening socket stays after an attribution, for the next connection."""
     listens(offline.feed, 2, "B", "::", 80, pid=70)
     offline.feed.hello(1, "B", "beta", SERVER)
-    offline.trace.wait(0)
     for at, port in ((10, 4000), (30, 4001)):
         offline.trace.tcp(at, (CLIENT, port), (SERVER, 80))
     offline.run()
@@ -218,7 +208,6 @@ def test_listening_addresses(offline, address, matches):
     """A socket takes connections to its own address, or to any if it is bound to none."""
     offline.feed.hello(1, "B", "beta", SERVER, "10.1.0.77")
     listens(offline.feed, 2, "B", address, 80, pid=70)
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.run()
     assert pids(offline.connection(4000), "resp") == ([70] if matches else [])
@@ -230,7 +219,6 @@ def test_the_accepted_connection_wins(offline):
     feed.hello(1, "B", "beta", SERVER)
     listens(feed, 2, "B", "0.0.0.0", 80, pid=70)
     event(feed, 10, "B", "established", (SERVER, 80), (CLIENT, 4000), pid=71, process="nginx")
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.run()
     assert pids(offline.connection(4000), "resp") == [71]
@@ -241,7 +229,6 @@ def test_processes_that_listen_together(offline):
     offline.feed.hello(1, "B", "beta", SERVER)
     for pid in (70, 71):
         listens(offline.feed, 2, "B", "0.0.0.0", 80, pid=pid)
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.run()
     assert pids(offline.connection(4000), "resp") == [70, 71]
@@ -254,7 +241,6 @@ def test_udp_client(offline):
     event(feed, 10, "A", "established", (CLIENT, 4000), (SERVER, 53), pid=7, protocol=17,
           process="dig")  # fmt: skip
     event(feed, 10, "A", "established", (CLIENT, 4000), (SERVER, 53), pid=8, protocol=6)
-    offline.trace.wait(0)
     offline.trace.udp(10, (CLIENT, 4000), (SERVER, 53))
     offline.run()
     connection = offline.connection(4000)
@@ -267,7 +253,6 @@ def test_udp_client_without_address(offline, remote):
     """A datagram socket that is not bound to an address is found by its port."""
     offline.feed.hello(1, "A", "alpha", CLIENT)
     opened(offline.feed, 9, "A", ("0.0.0.0", 4000), remote, pid=7, protocol=17, process="dig")
-    offline.trace.wait(0)
     offline.trace.udp(10, (CLIENT, 4000), (SERVER, 53))
     offline.run()
     assert pids(offline.connection(4000), "orig") == [7]
@@ -280,7 +265,6 @@ def test_ipv6(offline):
     feed.hello(1, "B", "beta", SERVER6)
     opened(feed, 9, "A", (CLIENT6, 4000), (SERVER6, 80), pid=7)
     listens(feed, 9, "B", "::", 80, pid=70)
-    offline.trace.wait(0)
     offline.trace.tcp(9, (CLIENT6, 4000), (SERVER6, 80), lasts=2)
     offline.run()
     connection = offline.connection(4000)
@@ -293,7 +277,6 @@ def test_ipv4_mapped(offline):
     feed = offline.feed
     feed.hello(1, "A", "alpha", CLIENT)
     opened(feed, 9, "A", (f"::ffff:{CLIENT}", 4000), (f"::ffff:{SERVER}", 80), pid=7)
-    offline.trace.wait(0)
     offline.trace.tcp(9, (CLIENT, 4000), (SERVER, 80), lasts=2)
     offline.run()
     assert pids(offline.connection(4000), "orig") == [7]
@@ -304,7 +287,6 @@ def test_nat(offline):
     feed = offline.feed
     feed.hello(1, "A", "alpha", "192.168.0.5")
     opened(feed, 9, "A", ("192.168.0.5", 4000), (SERVER, 80), pid=7)
-    offline.trace.wait(0)
     offline.trace.tcp(9, ("198.51.100.1", 4000), (SERVER, 80), lasts=2)
     offline.run()
     assert "orig_agents" not in offline.connection(4000)
@@ -313,7 +295,6 @@ def test_nat(offline):
 def test_addresses_that_say_nothing(offline):
     """Addresses of the loopback and of links do not make a host known."""
     offline.feed.hello(1, "A", "alpha", "127.0.0.1", "fe80::5", "169.254.1.1")
-    offline.trace.wait(0)
     offline.trace.tcp(9, ("fe80::5", 4000), ("fe80::9", 80))
     offline.trace.tcp(9, ("169.254.1.1", 4001), (SERVER, 80))
     offline.run()
@@ -329,7 +310,6 @@ def test_connect_only(offline):
             remote_port=80)  # fmt: skip
     audited(feed, 50, "A", "connect", pid=8, success=True, exit=0, remote_address=SERVER,
             remote_port=80)  # fmt: skip
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.trace.tcp(50, (CLIENT, 4001), (SERVER, 80))
     offline.trace.tcp(51, (SERVER, 80), (CLIENT, 4002))
@@ -350,7 +330,6 @@ def test_bind_only(offline):
             local_address="0.0.0.0", local_port=80, protocol=6)  # fmt: skip
     audited(feed, 9, "B", "bind", pid=71, success=True, exit=0, local_address="0.0.0.0",
             local_port=0)  # fmt: skip
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.trace.tcp(20, (CLIENT, 4001), (SERVER, 81))
     offline.trace.tcp(150, (CLIENT, 4002), (SERVER, 80))
@@ -367,7 +346,6 @@ def test_unknown_protocol(offline):
     feed.hello(1, "A", "alpha", CLIENT)
     audited(feed, 10, "A", "connect", pid=7, success=True, exit=0, local_address=CLIENT,
             local_port=4000, remote_address=SERVER, remote_port=80)  # fmt: skip
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.run()
     assert pids(offline.connection(4000), "orig") == [7]
@@ -382,7 +360,6 @@ def test_failed_connects(offline, end, matches):
     event(feed, 10.1, "A", "failed", (CLIENT, 4000), (SERVER, 80), pid=7)
     audited(feed, 20, "A", "connect", pid=8, success=False, exit=-111, remote_address=SERVER,
             remote_port=81)  # fmt: skip
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80), end=end)
     offline.trace.tcp(20, (CLIENT, 4001), (SERVER, 81), end=end)
     offline.run()
@@ -398,7 +375,6 @@ def test_ports_used_again(offline):
         event(feed, at, "A", "established", (CLIENT, 4000), (SERVER, 80), pid=pid, seuid=f"S{pid}")
         event(feed, end, "A", "closed", (CLIENT, 4000), (SERVER, 80), pid=pid, seuid=f"S{pid}")
         offline.trace.tcp(at, (CLIENT, 4000), (SERVER, 80), lasts=1)
-    offline.trace.wait(0)
     offline.run()
     rows = sorted(
         (row for row in offline.log("conn") if row["id.orig_p"] == 4000), key=lambda row: row["ts"]
@@ -414,7 +390,6 @@ def test_namespaces(offline):
     opened(feed, 2, "B", (SERVER, 5000), ("10.1.0.1", 27759), pid=3, netns=1)
     listens(feed, 2, "B", "0.0.0.0", 80, pid=70, netns=1)
     listens(feed, 2, "B", "0.0.0.0", 80, pid=71, netns=2)
-    offline.trace.wait(0)
     offline.trace.tcp(10, (CLIENT, 4000), (SERVER, 80))
     offline.run()
     assert pids(offline.connection(4000), "resp") == [70]
@@ -427,7 +402,6 @@ def test_clocks_that_differ(offline):
     feed.row("sockets_events", 10, "A", host_time=3610, time_=3609, state="established", pid=7,
              protocol=6, local_addr=CLIENT, local_port=4000, remote_addr=SERVER,
              remote_port=80)  # fmt: skip
-    offline.trace.wait(0)
     offline.trace.tcp(9, (CLIENT, 4000), (SERVER, 80), lasts=2)
     offline.run()
     assert pids(offline.connection(4000), "orig") == [7]
@@ -447,7 +421,6 @@ def test_process_id_used_again(offline):
         port = 4000 + uid
         event(feed, at + 7, "A", "established", (CLIENT, port), (SERVER, 80), pid=7, process=name)
         offline.trace.tcp(at + 7, (CLIENT, port), (SERVER, 80), lasts=6)
-    offline.trace.wait(0)
     offline.run("""
 event zeek_done() {
     print ZeekAgent::Attribution::process("A", 7, double_to_time(1800000012.0))$name;
@@ -467,7 +440,6 @@ def test_a_new_snapshot_closes_what_it_does_not_show(offline):
     listens(feed, 2, "B", "0.0.0.0", 80, pid=70, host_time=2)
     listens(feed, 2, "B", "0.0.0.0", 81, pid=71, host_time=2)
     listens(feed, 20, "B", "0.0.0.0", 81, pid=71, host_time=20)
-    offline.trace.wait(0)
     for at, port in ((10, 4000), (40, 4001)):
         offline.trace.tcp(at, (CLIENT, port), (SERVER, 80))
     offline.trace.tcp(40, (CLIENT, 4002), (SERVER, 81))
@@ -485,7 +457,6 @@ def test_a_host_goes(offline):
         listens(feed, 2, hid, "0.0.0.0", 80, pid=70)
         feed.shutdown(10, hid)
     feed.hello(40, "B", "b", SERVER)
-    offline.trace.wait(0)
     for at, port in ((20, 4000), (100, 4001)):
         offline.trace.tcp(at, ("10.9.9.9", port), (SERVER, 80))
         offline.trace.tcp(at, ("10.9.9.9", port + 10), (CLIENT, 80))
@@ -502,7 +473,6 @@ def test_an_address_moves(offline):
     feed.hello(1, "A", "alpha", CLIENT)
     feed.hello(20, "A", "alpha", "10.1.0.6")
     feed.hello(20, "B", "beta", CLIENT)
-    offline.trace.wait(0)
     for at, port in ((10, 4000), (30, 4001)):
         offline.trace.tcp(at, (CLIENT, port), (SERVER, 80))
     offline.trace.tcp(30, ("10.1.0.6", 4002), (SERVER, 80))

@@ -73,7 +73,7 @@ class Trace:
             self._udp(at + 0.01, server, client, data)
 
     def wait(self, until):
-        """Let time pass: a packet that has nothing to do with anything."""
+        """Let time pass: add a packet that has nothing to do with anything."""
         self._udp(until, ("192.0.2.254", 9), ("192.0.2.253", 9), b".")
 
     def moments(self):

@@ -39,20 +39,13 @@ global to_hash: table[string] of set[string] &write_expire=10mins;
 # Asks a host for the next hashes.
 global ask_hashes: event(hid: string);
 
-# Quotes a path for a pattern in a statement.
-function quote_path(path: string): string
-	{
-	local pattern = gsub(path, /[\[*?]/, "[\\0]");
-	return fmt("'%s'", gsub(pattern, /'/, "''"));
-	}
-
 # Returns a statement that looks at one file.
 function hash_query(hid: string, path: string): string
 	{
-	local quoted = quote_path(path);
+	local only_this = ZeekAgent::quote_path(path);
 	local known = [hid, path] in looked ? looked[hid, path]$mtime : -1;
-	return fmt("SELECT '%s' AS path, mtime + 0 AS mtime, CASE WHEN mtime + 0 = %d THEN NULL ELSE "
-	    + "(SELECT sha256 FROM files_hash(%s)) END AS sha256 FROM files_list(%s)", gsub(path, /'/, "''"), known, quoted, quoted);
+	return fmt("SELECT %s AS path, mtime + 0 AS mtime, CASE WHEN mtime + 0 = %d THEN NULL "
+	    + "ELSE (SELECT sha256 FROM files_hash(%s)) END AS sha256 FROM files_list(%s)", ZeekAgent::quote(path), known, only_this, only_this);
 	}
 
 hook told(f: Fact)

@@ -65,7 +65,7 @@ event process_events_row(ctx: ZeekAgent::Context, row: ProcessEventsRow)
 	if ( ! is_exec
 	    && hid in hosts
 	    && p$pid in hosts[hid]$processes
-	    && |hosts[hid]$processes[p$pid]$since - t| < slack )
+	    && are_close(hosts[hid]$processes[p$pid]$since, t, slack) )
 		return;
 
 	tell(Fact($what=PROCESS_STARTED, $hid=hid, $t=t, $proc=p));
