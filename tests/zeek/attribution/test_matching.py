@@ -23,11 +23,14 @@ def listens(feed, at, hid, address, port, *, pid, process="nginx", protocol=6, *
            protocol=protocol, **more)  # fmt: skip
 
 
-def event(feed, at, hid, state, local, remote, *, pid, process="curl", protocol=6, **more):  # noqa: PLR0917
+def event(  # noqa: PLR0917
+    feed, at, hid, state, local, remote, *, pid, process="curl", protocol=6, **more
+):
     """Have a host tell what happened to a socket."""
     feed.row(
-        "sockets_events", at, hid, state=state, pid=pid, process=process, protocol=protocol, local_addr=local[0], local_port=local[1], remote_addr=remote[0],
-        remote_port=remote[1], **{"time_": at, **more},
+        "sockets_events", at, hid, state=state, pid=pid, process=process, protocol=protocol,
+        local_addr=local[0], local_port=local[1], remote_addr=remote[0], remote_port=remote[1],
+        **{"time_": at, **more},
     )  # fmt: skip
 
 
