@@ -4,8 +4,8 @@ from tests.zeek.conftest import RealZeek, free_port
 
 LAYOUT = """
 redef Cluster::nodes = {
-    ["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=MANAGER/tcp],
-    ["proxy"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $p=PROXY/tcp, $manager="manager"],
+    ["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=MANAGER_PORT/tcp],
+    ["proxy"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $p=PROXY_PORT/tcp, $manager="manager"],
     ["worker-1"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
     ["worker-2"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
 };
@@ -42,7 +42,7 @@ class RealCluster:
         self._kind = kind
         self._path = path
         self.port = free_port()
-        ports = {name: str(free_port()) for name in ("MANAGER", "PROXY", "XPUB", "XSUB")}
+        ports = {name: str(free_port()) for name in ("MANAGER_PORT", "PROXY_PORT", "XPUB", "XSUB")}
         self.layout, self._script = LAYOUT, BACKENDS[backend] + script
         for name, number in ports.items():
             self.layout = self.layout.replace(name, number)

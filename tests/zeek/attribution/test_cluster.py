@@ -14,11 +14,15 @@ from tests.zeek.conftest import OURS, wait_for
 
 SCRIPT = """
 redef LogAscii::use_json = T;
+redef Log::default_rotation_interval = 0sec;
 @if ( Cluster::local_node_type() == Cluster::WORKER )
 redef Log::enable_local_logging = T;
 
 event zeek_init()
     { suspend_processing(); }
+
+event Pcap::file_done(path: string)
+    { terminate(); }
 
 event ZeekAgent::Attribution::take_facts(batch: vector of ZeekAgent::Attribution::Fact)
     &priority=-10
@@ -55,7 +59,7 @@ class Reader(ClusterNode):
 
 @pytest.mark.parametrize("backend", list(BACKENDS))
 def test_workers_log_processes(start, tmp_path, backend):
-    """Workers name processes, also one that comes late, and one that was killed and returns."""
+    """Workers name processes, also one that comes late, and one that ended and returns."""
     now = time.time() - 20
     feed, trace = Feed(now), Trace(now)
     feed.hello(21, "A", "alpha", CLIENT)
@@ -65,6 +69,8 @@ def test_workers_log_processes(start, tmp_path, backend):
     opened(feed, 21, "A", (CLIENT, 4000), (SERVER, 80), pid=7)
     listens(feed, 21, "B", "::", 80, pid=70)
     trace.tcp(22, (CLIENT, 4000), (SERVER, 80), lasts=1)
+    for second in range(20, 40):
+        trace.wait(second)
     trace.write(tmp_path / "trace.pcap")
     told = feed.script().replace("module ZeekAgent::Attribution;", "")
     script = (
