@@ -29,7 +29,7 @@ function seconds(): double {{ return time_to_double(current_time()); }}
 function address(n: count, net: count): addr
     {{ return count_to_v4_addr(167772160 + net * 8388608 + n); }}
 
-function fill(number: count)
+function invent(number: count)
     {{
     local hid = fmt("H%017d", number);
     local now = network_time();
@@ -87,7 +87,7 @@ event go()
     begin = seconds();
     local n = 0;
     while ( ++n <= {hosts} )
-        fill(n);
+        invent(n);
     local s = stats();
     local known = measure(T);
     local unknown = measure(F);

@@ -23,8 +23,8 @@ type Flow: record {
 	remote_p: port;
 	start: time;
 	end: time;
-	is_established: bool;
 	protocol: transport_proto;
+	c: connection;
 };
 
 # Sockets that match in the best class so far.
@@ -47,7 +47,7 @@ function has_answered(c: connection, protocol: transport_proto): bool
 # Compares the times: 0 does not match, 1 matches if clocks differ, 2 matches.
 function overlaps(e: Entry, f: Flow, class: count): count
 	{
-	if ( e$is_used || ( e$is_failed && f$is_established ) )
+	if ( e$is_used || ( e$is_failed && has_answered(f$c, f$protocol) ) )
 		return 0;
 
 	if ( class == 3 )
@@ -258,28 +258,20 @@ function flow_of(c: connection, is_orig: bool): Flow
 	if ( is_orig )
 		return Flow($local_h=id$orig_h, $local_p=id$orig_p, $remote_h=id$resp_h,
 		    $remote_p=id$resp_p, $start=c$start_time, $end=end,
-		    $is_established=has_answered(c, protocol),
-		    $protocol=protocol);
+		    $protocol=protocol, $c=c);
 
 	return Flow($local_h=id$resp_h, $local_p=id$resp_p, $remote_h=id$orig_h,
 	    $remote_p=id$orig_p, $start=c$start_time, $end=end,
-	    $is_established=has_answered(c, protocol), $protocol=protocol);
+	    $protocol=protocol, $c=c);
 	}
 
-# Looks for who is behind one side.
-function look_up_side(c: connection, is_orig: bool): Side
+# Looks for who is behind one side among the hosts that have its address.
+function search_all(side: Side, f: Flow)
 	{
-	local side = Side($is_orig=is_orig);
-	local a = is_orig ? c$id$orig_h : c$id$resp_h;
-
-	if ( a !in by_addr )
-		return side;
-
-	local f = flow_of(c, is_orig);
 	local m = Matches();
 
 	for ( hid in by_addr[f$local_h] )
-		search(m, hosts[hid], f, is_orig);
+		search(m, hosts[hid], f, side$is_orig);
 
 	local entries = |m$entries| > 0 ? m$entries : m$loose_entries;
 	local their_hosts = |m$entries| > 0 ? m$hosts : m$loose_hosts;
@@ -293,7 +285,45 @@ function look_up_side(c: connection, is_orig: bool): Side
 
 	if ( |side$found| == 0 )
 		side$hosts = copy(by_addr[f$local_h]);
+	}
 
+# Looks for who is behind one side. Nearly always one host has the address, and one
+# socket both addresses and ports: that is looked for first.
+function look_up_side(c: connection, is_orig: bool): Side
+	{
+	local side = Side($is_orig=is_orig);
+	local id = c$id;
+	local a = is_orig ? id$orig_h : id$resp_h;
+
+	if ( a !in by_addr )
+		return side;
+
+	local f = flow_of(c, is_orig);
+
+	if ( |by_addr[a]| > 1 )
+		{
+		search_all(side, f);
+		return side;
+		}
+
+	for ( hid in by_addr[a] )
+		{
+		local h = hosts[hid];
+		add side$hosts[hid];
+
+		if ( [a, f$local_p, f$remote_h, f$remote_p] in h$sockets )
+			{
+			local e = h$sockets[a, f$local_p, f$remote_h, f$remote_p];
+
+			if ( ! e?$older && overlaps(e, f, 1) == 2 )
+				{
+				side$found += identify(h, e, f, 1);
+				return side;
+				}
+			}
+		}
+
+	search_all(side, f);
 	return side;
 	}
 

@@ -208,6 +208,18 @@ function push(older: Entry, e: Entry, is_connection: bool): Entry
 	return head;
 	}
 
+# Lets the socket have the name from its process: names take most of the memory.
+function share_name(h: Host, e: Entry)
+	{
+	if ( ! e?$process || ! e?$pid || e$pid !in h$processes )
+		return;
+
+	local p = h$processes[e$pid];
+
+	if ( p?$name && p$name == e$process )
+		e$process = p$name;
+	}
+
 # A socket is there.
 function socket_opened(h: Host, lh: addr, lp: port, rh: addr, rp: port,
     e: Entry)
@@ -223,6 +235,7 @@ function socket_opened(h: Host, lh: addr, lp: port, rh: addr, rp: port,
 		if ( |h$sockets| >= max_sockets )
 			evict_sockets(h);
 
+		share_name(h, e);
 		h$sockets[lh, lp, rh, rp] = e;
 		return;
 		}
