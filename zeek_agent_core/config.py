@@ -84,6 +84,13 @@ class ConsoleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LinuxConfig:
+    """Section `[linux]`."""
+
+    bpf: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyConfig:
     """Section `[policy]`: what Zeek may ask."""
 
@@ -113,6 +120,7 @@ class Config:
     zeek: ZeekConfig = field(default_factory=ZeekConfig)
     local: LocalConfig = field(default_factory=LocalConfig)
     console: ConsoleConfig = field(default_factory=ConsoleConfig)
+    linux: LinuxConfig = field(default_factory=LinuxConfig)
     limits: Limits = field(default_factory=Limits)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)

@@ -57,6 +57,8 @@ SETTINGS = (
     Setting("zeek", "ssl_passphrase", "text", "zeek.ssl_passphrase", "passphrase of the key"),
     Setting("plugins", "block", "texts", "blocked", "plugins, distributions or tables to leave "
             "out"),
+    Setting("linux", "bpf", "flag", "linux.bpf", "whether tables may use BPF, which is faster and "
+            "sees more, where kernel and privileges allow"),
     Setting("limits", "time", "seconds", "limits.seconds", "time a statement may run"),
     Setting("limits", "rows", "count", "limits.rows", "rows it may return"),
     Setting("limits", "result", "mebibytes", "limits.result_bytes", "MiB of text it may return"),

@@ -81,7 +81,7 @@ class Tasks:
 @asynccontextmanager
 async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Agent]:
     """Open an agent; all its parts close, in reverse order, when the context ends."""
-    host = Host(settings=config.tables, agent=facts(config))
+    host = Host(settings=config.tables, agent=facts(config), uses_bpf=config.linux.bpf)
     catalog = plugins.find(host, config.blocked)
     check_settings(config, catalog)
     tables = offered(catalog, is_mock=is_mock)

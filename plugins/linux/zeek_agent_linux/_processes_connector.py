@@ -119,7 +119,8 @@ class ConnectorSource(Source):
             return self._rows.started(process, time, startup)
         is_there = process.pid not in gone
         extra = self._facts.read(process) if is_there else {}
-        self._facts.inherit(process, self._tree)
+        if self._facts.inherit(process, self._tree):
+            extra["incomplete"] = True
         row = self._rows.started(process, time, startup, extra)
         if row is not None and is_there:
             self._read[process.pid] = row

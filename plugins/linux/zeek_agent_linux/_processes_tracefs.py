@@ -81,7 +81,7 @@ class TraceSource(Source):
                 else:
                     await readable.wait()
                 events = await ordered.read()
-                gone = {e.values[0] for e in events if instance.names[e.kind] == EXIT}
+                gone = {values[0] for _, kind, values in events if instance.names[kind] == EXIT}
                 for start in range(0, len(events), SLICE):
                     rows = self._work(instance, events[start : start + SLICE], gone)
                     if rows:
@@ -124,12 +124,14 @@ class TraceSource(Source):
 
     def _started(self, time: int, gone: set[int], pid: int, path: bytes) -> EventRow | None:
         process = self._tree.execute(pid)
-        extra = {}
-        if self._rows.wants_started and self._facts.are_wanted:
+        extra: EventRow = {}
+        wants_ids = self.table.wanted.wants("uid", "gid", "ruid", "rgid")
+        if self._facts.are_wanted or wants_ids:
             if pid not in gone:
                 short = path.rpartition(b"/")[2][:SHORT_NAME]
                 extra = self._facts.read(process, short)
-            self._facts.inherit(process, self._tree)
+            if self._facts.inherit(process, self._tree):
+                extra["incomplete"] = True
         process.name = text(path)
         startup = self._clock.startup(process.started)
         return self._rows.started(process, self._clock.micros(time), startup, extra)

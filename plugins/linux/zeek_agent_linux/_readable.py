@@ -20,10 +20,14 @@ class Readable:
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
 
-    async def wait(self, gather: float = GATHER_SECONDS) -> None:
-        """Return *gather* seconds after one of the files has something to read."""
+    async def wait(self, gather: float = GATHER_SECONDS, most: float | None = None) -> None:
+        """Return *gather* seconds after one of the files has something to read.
+
+        Return anyway after *most* seconds, if that is given.
+        """
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
+        timer = None if most is None else loop.call_later(max(most, 0.0), self.wake)
         watched = []
         try:
             for file in self._files:
@@ -31,6 +35,8 @@ class Readable:
                 watched.append(file)
             await self._ready
         finally:
+            if timer is not None:
+                timer.cancel()
             for file in watched:
                 loop.remove_reader(file)
         if gather:

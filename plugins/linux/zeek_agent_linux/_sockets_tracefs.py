@@ -2,15 +2,17 @@
 
 It tells of every connection and listening socket of the host, in all network
 namespaces, and in which thread one begins; who that thread belongs to is known
-by the processes' own events. It tells of TCP only, neither how many bytes went
-nor why a connection failed.
+by the processes' own events. It tells neither how many bytes went, which the
+kernel announces elsewhere, nor why a connection failed, nor anything of UDP,
+whose sockets are listed now and then.
 """
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from time import monotonic
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from time import monotonic, time_ns
 from typing import Any
 
 from zeek_agent_core.api import Row, Source, Sourced
@@ -20,6 +22,8 @@ from zeek_agent_linux._kernelclock import KernelClock
 from zeek_agent_linux._pidns import check_initial
 from zeek_agent_linux._prochistory import Entry, History
 from zeek_agent_linux._readable import GATHER_SECONDS, Readable
+from zeek_agent_linux._sockdiff import SHARE, UDP, Differences
+from zeek_agent_linux._sockends import TCP_GROUPS, Ending, Endings
 from zeek_agent_linux._sockowner import OwnerFinder
 from zeek_agent_linux._sockrows import EventRow, Flow, SocketRows
 from zeek_agent_linux._socktrace import TRACED, filter_text, parse_ends
@@ -57,6 +61,12 @@ class TraceSource(Source):
         """What was there when events had been lost, at the time `_listed`."""
         self._listed = 0
         self._lost = self._forgotten = 0
+        self._endings: Endings | None = None
+        self._ended: tuple[dict[Ends, Ending], dict[Ends, Ending]] = {}, {}
+        """What the kernel has announced since the last batch, and before that."""
+        self._udp = Differences(table.host, {UDP})
+        self._due = 0.0
+        """When the UDP sockets are listed next."""
 
     def _instance(self) -> Instance:
         may_mount = self.table.setting("mount")
@@ -89,6 +99,8 @@ class TraceSource(Source):
                 files = [instance.fileno()] + ([history.fileno()] if history else [])
                 self._readable, ordered = Readable(files), Ordered(instance)
                 while True:
+                    self._hear_endings(stack)
+                    yield await self._look_at_udp()
                     await self._wait(instance, ordered)
                     events = await self._read(ordered, history)
                     for start in range(0, len(events), SLICE):
@@ -126,17 +138,45 @@ class TraceSource(Source):
             await asyncio.to_thread(instance.filter, STATE, text)
             self._filter = text
 
+    def _hear_endings(self, stack: ExitStack) -> None:
+        """Let the kernel announce the ends of connections once byte counts are wanted."""
+        if self._endings is None and self.table.wanted.wants("sent", "received"):
+            self._endings = Endings(TCP_GROUPS)
+            with suppress(OSError):  # it just does not, where that part is not built in
+                stack.enter_context(self._endings)
+
+    async def _look_at_udp(self) -> list[EventRow]:
+        """Return rows for the UDP sockets that came and went, if it is time to look."""
+        protocols = self.table.wanted.values("protocol")
+        if protocols is not None and UDP not in protocols:
+            self._due = math.inf
+            return []
+        began = monotonic()
+        if began < self._due < math.inf:
+            return []
+        told = await asyncio.to_thread(self._udp.look)
+        took = monotonic() - began
+        self._due = monotonic() + max(self.table.setting("interval"), SHARE * took)
+        self._rows.refresh()
+        now = time_ns()
+        return self._rows.of(told, now)
+
     async def _wait(self, instance: Instance, ordered: Ordered) -> None:
         if ordered.is_holding or self._entries or self._alive is not None:
             await asyncio.sleep(AGAIN_SECONDS)
         else:
-            await self._readable.wait(GATHER_SECONDS)
+            most = None if self._due == math.inf else self._due - monotonic()
+            await self._readable.wait(GATHER_SECONDS, most)
         await self._filter_anew(instance)
 
     async def _read(self, ordered: Ordered, history: History | None) -> list[Event]:
         events = await ordered.read()
         if history is not None:
             self._entries = deque(sorted([*self._entries, *history.read()], key=lambda e: e[0]))
+        self._ended = {}, self._ended[0]
+        while self._endings is not None and (some := self._endings.read(SLICE)):
+            self._ended[0].update((ending.ends, ending) for ending in some)
+            await asyncio.sleep(0)
         self._clock.refresh()
         self._rows.refresh()
         self._finder.begin()
@@ -172,12 +212,12 @@ class TraceSource(Source):
         while entries and entries[0][0] <= time and history is not None:
             self._finder.apply(history, entries.popleft())
 
-    def _change(self, time: int, values: tuple[Any, ...]) -> Iterator[Told]:
-        flags, thread, key, old, new, family, sport, dport, _, *addresses = values
+    def _change(self, time: int, values: tuple[Any, ...]) -> Sequence[Told]:
+        flags, thread, key, old, new, sport, dport, family, *addresses = values
         local, remote, local6, remote6 = addresses
         ends = parse_ends(family, sport, dport, (local, remote), (local6, remote6))
         if ends is None:
-            return iter(())
+            return ()
         owner: Owner | None = None
         if old == CLOSE and not flags & IN_INTERRUPT:
             wanted = self.table.wanted
@@ -189,11 +229,20 @@ class TraceSource(Source):
         """Return the rows of what is told."""
         if self._orphans:
             await self._find_owners()
-        rows = []
-        for (state, flow), time in told:
-            until = time if state in {"closed", "expired"} else None
-            rows.append(self._rows.row(flow, state, self._clock.micros(time), until))
+        rows = [self._row(state, flow, time) for (state, flow), time in told]
         return [row for row in rows if row is not None]
+
+    def _row(self, state: str, flow: Flow, time: int) -> EventRow | None:
+        if state not in {"closed", "expired"}:
+            return self._rows.row(flow, state, self._clock.micros(time))
+        row = self._rows.row(flow, state, self._clock.micros(time), time)
+        if row is not None and self._endings is not None:
+            ends = ends_of(flow)
+            ending = self._ended[0].pop(ends, None) or self._ended[1].pop(ends, None)
+            if ending is not None:
+                has_opened = flow.direction == "out"
+                row["sent"], row["received"] = ending.counts(has_opened=has_opened)
+        return row
 
     async def _find_owners(self) -> None:
         """Look for who listens now, unless that was done a moment ago."""

@@ -9,14 +9,14 @@ from typing import Any
 from zeek_agent_core.api import Where
 from zeek_agent_linux._socklists import V4, V6
 from zeek_agent_linux._sockquery import ADDRESSES, FAMILIES
-from zeek_agent_linux._tcpstates import CLOSE, LISTEN, SYN_SENT, TCP, Ends
+from zeek_agent_linux._tcpstates import CLOSE, ESTABLISHED, LISTEN, SYN_SENT, TCP, Ends
 from zeek_agent_linux._tracefs import Traced
 
 TRACED = Traced(
     "sock/inet_sock_set_state",
     (
-        "common_flags", "common_pid", "skaddr", "oldstate", "newstate", "family", "sport",
-        "dport", "protocol", "saddr", "daddr", "saddr_v6", "daddr_v6",
+        "common_flags", "common_pid", "skaddr", "oldstate", "newstate", "sport", "dport",
+        "family", "saddr", "daddr", "saddr_v6", "daddr_v6",
     ),
 )  # fmt: skip
 PORTS = 16
@@ -45,7 +45,8 @@ def filter_text(where: Where) -> str:
     """
     listens = f"newstate == {LISTEN} || oldstate == {LISTEN}"
     begins = f"(oldstate == {CLOSE} && newstate == {SYN_SENT})"
-    terms = [f"protocol == {TCP}"]
+    told = _any("newstate", (SYN_SENT, ESTABLISHED, LISTEN, CLOSE))
+    terms = [f"protocol == {TCP}", told]
     families = where.values("family")
     if families is not None:
         numbers = [number for number, name in FAMILIES.items() if name in families]

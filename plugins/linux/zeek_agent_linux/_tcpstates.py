@@ -14,7 +14,7 @@ owner of the socket that listened.
 Sources: net/ipv4/tcp.c, net/ipv4/inet_connection_sock.c, include/trace/events/sock.h.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from zeek_agent_linux._sockrows import Flow
@@ -33,6 +33,7 @@ OWNED = ("pid", "process", "uid", "gid", "netns")
 
 Told = tuple[str, Flow]
 """A state of `sockets_events`, and whose it is."""
+NOTHING: Sequence[Told] = ()
 
 
 class Ends(NamedTuple):
@@ -87,19 +88,20 @@ class Flows:
         time: int,
         *,
         owner: Owner | None = None,
-    ) -> Iterator[Told]:
-        """Yield what is to be told of a change from state *old* to *new* at *time*.
+    ) -> Sequence[Told]:
+        """Return what is to be told of a change from state *old* to *new* at *time*.
 
         Times are nanoseconds of a clock of the kernel. The *owner* counts where
         *old* is `CLOSE`; `Flow.since` is *time* when a connection or a
         listening socket begins.
         """
         if new == CLOSE:
-            yield from self._close(key, old, ends, time)
-        elif new == ESTABLISHED:
-            yield from self._establish(key, old, ends, time)
-        elif old == CLOSE and new in {SYN_SENT, LISTEN}:
-            yield from self._open(key, new, ends, time, owner)
+            return self._close(key, old, ends, time)
+        if new == ESTABLISHED:
+            return self._establish(key, old, ends, time)
+        if old == CLOSE and new in {SYN_SENT, LISTEN}:
+            return self._open(key, new, ends, time, owner)
+        return ()
 
     def listeners(self, ends: Ends) -> list[Flow]:
         """Return the sockets that listen where a connection with *ends* came in.
@@ -114,6 +116,9 @@ class Flows:
     def inherit(self, flow: Flow) -> None:
         """Let an accepted *flow* have what those agree on that listen for it."""
         listeners = self.listeners(ends_of(flow))
+        if len(listeners) == 1:
+            _own(flow, listeners[0])
+            return
         for name in OWNED:
             values: set[Any] = {getattr(listener, name) for listener in listeners}
             setattr(flow, name, values.pop() if len(values) == 1 else None)
@@ -125,8 +130,7 @@ class Flows:
             if not flows:
                 self.add(other)
             for flow in flows:
-                flow.pid, flow.process = other.pid, other.process
-                flow.uid, flow.gid, flow.netns = other.uid, other.gid, other.netns
+                _own(flow, other)
 
     def expire(self, alive: Collection[Ends], time: int) -> list[Flow]:
         """Forget the flows from before *time* whose ends are not among *alive*, and return them."""
@@ -143,23 +147,23 @@ class Flows:
 
     def _open(
         self, key: Hashable, new: int, ends: Ends, time: int, owner: Owner | None
-    ) -> Iterator[Told]:
-        yield from self._expired(key)
+    ) -> Sequence[Told]:
+        expired = self._expired(key)
         self._begun(ends)
         flow = self._make(key, ends, time)
         if owner is not None:
             flow.pid, flow.process, flow.uid, flow.gid, flow.netns = owner
         if new == SYN_SENT:
             flow.direction = "out"
-            return
+            return expired
         flow.since, flow.is_listening = time, True
         self._listeners.setdefault(flow.local_port, []).append(flow)
-        yield "listen", flow
+        return (*expired, ("listen", flow))
 
-    def _establish(self, key: Hashable, old: int, ends: Ends, time: int) -> Iterator[Told]:
-        flow = self.known.get(key)
+    def _establish(self, key: Hashable, old: int, ends: Ends, time: int) -> Sequence[Told]:
+        flow, expired = self.known.get(key), NOTHING
         if flow is not None and flow.since is not None:
-            yield from self._expired(key)
+            expired = self._expired(key)
             flow = None
         self._begun(ends)
         if flow is None:
@@ -170,21 +174,21 @@ class Flows:
         else:
             _set_ends(flow, ends)
         flow.since = time
-        yield "established", flow
+        return (*expired, ("established", flow))
 
-    def _close(self, key: Hashable, old: int, ends: Ends, time: int) -> Iterator[Told]:
+    def _close(self, key: Hashable, old: int, ends: Ends, time: int) -> Sequence[Told]:
         flow = self.known.pop(key, None)
         if flow is not None and flow.since is None:
-            if old == SYN_SENT:
-                _set_ends(flow, ends)
-                yield "failed", flow
-            return
+            if old != SYN_SENT:
+                return NOTHING
+            _set_ends(flow, ends)
+            return (("failed", flow),)
         if flow is None:
             if old in {SYN_SENT, SYN_RECV}:
-                return  # it began before, or never became a connection
+                return NOTHING  # it began before, or never became a connection
             flow = self._found.pop(ends, None) or self._new(key, ends, time)
         self._forget(flow)
-        yield "closed", flow
+        return (("closed", flow),)
 
     def _make(self, key: Hashable, ends: Ends, time: int) -> Flow:
         flow = self.known[key] = self._new(key, ends, time)
@@ -200,13 +204,13 @@ class Flows:
             ends.remote_addr, ends.remote_port,
         )  # fmt: skip
 
-    def _expired(self, key: Hashable) -> Iterator[Told]:
-        """Yield what was known by *key* before: its end was missed."""
+    def _expired(self, key: Hashable) -> Sequence[Told]:
+        """Return what was known by *key* before: its end was missed."""
         flow = self.known.pop(key, None)
-        if flow is not None:
-            self._forget(flow)
-            if flow.since is not None:
-                yield "expired", flow
+        if flow is None:
+            return NOTHING
+        self._forget(flow)
+        return () if flow.since is None else (("expired", flow),)
 
     def _begun(self, ends: Ends) -> None:
         """Forget what was found with the same *ends*: it was this one, or has ended."""
@@ -229,3 +233,9 @@ def ends_of(flow: Flow) -> Ends:
 
 def _set_ends(flow: Flow, ends: Ends) -> None:
     _, flow.local_addr, flow.local_port, flow.remote_addr, flow.remote_port = ends
+
+
+def _own(flow: Flow, other: Flow) -> None:
+    """Let *flow* have the owner of the *other*."""
+    flow.pid, flow.process = other.pid, other.process
+    flow.uid, flow.gid, flow.netns = other.uid, other.gid, other.netns

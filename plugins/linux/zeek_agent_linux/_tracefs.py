@@ -25,7 +25,7 @@ INSTANCES = 8
 """So many agents may trace the same table at once."""
 MEMORY = 32 << 20
 """Bytes of the kernel's memory for the buffers of all processors together, if that is enough."""
-MOST, LEAST = 4096, 512
+MOST, LEAST = 8192, 512
 """Bounds of the buffer of each processor, in KiB; 1 MiB holds some 20,000 events."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SLICE = 64

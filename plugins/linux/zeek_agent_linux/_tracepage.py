@@ -47,14 +47,12 @@ class Format(NamedTuple):
     fields: Mapping[str, Field]
 
 
-class Event(NamedTuple):
-    """A record that was read."""
+Event = tuple[int, int, tuple[Any, ...]]
+"""A record that was read: time in nanoseconds of the buffer's clock, kind, values.
 
-    time: int
-    """By the clock of the buffer, in nanoseconds."""
-    kind: int
-    values: tuple[Any, ...]
-    """Those of the fields that were asked for: numbers, and bytes for arrays and text."""
+The values are those of the fields that were asked for: numbers, and bytes for
+arrays and text.
+"""
 
 
 def parse_format(text: str) -> Format:
@@ -183,7 +181,7 @@ class PageReader:
             if decoder is not None:
                 if position - start < decoder.size:
                     raise ValueError("truncated trace record")
-                append(Event(time, kind, decoder.decode(page, start, position)))
+                append((time, kind, decoder.decode(page, start, position)))
 
 
 def _special(head: int, word: int, time: int, position: int, end: int) -> tuple[int, int]:

@@ -1,0 +1,59 @@
+"""Programs that the kernel runs for each process, or each open file, when it is asked."""
+
+import os
+from types import TracebackType
+
+from zeek_agent_linux._bpf import syscall
+
+READ = 1 << 16
+"""The kernel gives up to 32 KiB at a time."""
+
+
+class Iterator:
+    """A loaded iterator; each `read` is one pass over all there is."""
+
+    def __init__(self, name: str, code: bytes, target: int, flags: int = 0) -> None:
+        """Load *code* for *target*, the number of `bpf_iter_...` in BTF; raises `OSError`."""
+        self.name = name
+        self._program = syscall.load(name, code, syscall.ITERATOR, target, flags)
+        try:
+            self._link = syscall.attach_iterator(self._program)
+        except OSError:
+            os.close(self._program)
+            raise
+
+    def read(self) -> bytes:
+        """Return all that the program wrote in one pass."""
+        file = syscall.create_iterator(self._link)
+        try:
+            parts: list[bytes] = []
+            while True:
+                try:
+                    part = os.read(file, READ)
+                except BlockingIOError:
+                    continue  # a long stretch without output
+                if not part:
+                    return b"".join(parts)
+                parts.append(part)
+        finally:
+            os.close(file)
+
+    def close(self) -> None:
+        """Let go of everything in the kernel; twice is fine."""
+        for file in (self._link, self._program):
+            if file >= 0:
+                os.close(file)
+        self._link = self._program = -1
+
+    def __enter__(self) -> "Iterator":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()

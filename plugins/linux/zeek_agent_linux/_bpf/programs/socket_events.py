@@ -1,0 +1,288 @@
+"""Programs that tell of TCP connections and listening sockets, and whose they are.
+
+`inet_sock_set_state` sees every change of state. A connection that is opened,
+and a socket that begins to listen, is that of the process at work. One that is
+accepted comes to be while packets are taken in, so its process is not known
+then. It is the one that first receives, sends, or closes: at each of these the
+kernel passes a tracepoint in the process itself. That is exact where several
+processes accept from one socket or hand connections on, and costs nothing
+where no TCP is spoken; the exits of system calls would cost every call of
+every process a fifth more.
+
+The programs share a map of all sockets that are not closed, by address. Sources:
+include/trace/events/sock.h and tcp.h, net/ipv4/tcp.c, net/ipv4/tcp_input.c.
+"""
+
+from zeek_agent_linux._bpf import syscall
+from zeek_agent_linux._bpf.assembler import (
+    R0,
+    R1,
+    R2,
+    R3,
+    R4,
+    R6,
+    R7,
+    R8,
+    R9,
+    R10,
+    Assembler,
+    Helper,
+    Writer,
+)  # fmt: skip
+from zeek_agent_linux._bpf.btf import Member
+from zeek_agent_linux._bpf.kernel import Kernel
+from zeek_agent_linux._bpf.programs.parts import hand_over
+from zeek_agent_linux._bpf.programs.sockets import (
+    IPV4,
+    IPV6,
+    TCP,
+    copy_addresses,
+    jump_if_not_at_work,
+    probe,
+    put_process,
+)  # fmt: skip
+from zeek_agent_linux._bpf.record import Record
+from zeek_agent_linux._bpf.session import Maps, MapSpec, Program
+
+ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, CLOSE, LAST_ACK, LISTEN = 1, 2, 3, 4, 7, 9, 10
+OPENED, ACCEPTED, OWNED, FAILED, LISTENS, CLOSED = 1, 2, 3, 4, 5, 6
+"""Kinds of events; `ACCEPTED` has no process yet, and `OWNED` tells it later."""
+OUT, IN = 1, 2
+
+EVENT = Record(
+    time="Q", socket="Q", first="Q", since="Q", acked="Q", sent="Q", again="Q", received="Q",
+    kind="I", netns="I", pid="I", uid="I", gid="I", direction="I", error="I", flags="I",
+    family="H", local_port="H", remote_port="H", unused="H", local="16s", remote="16s",
+    name="16s",
+)  # fmt: skip
+"""Times in ns since boot: of the event, of the first one of the socket, and of the connection.
+Then bytes; 0 for a process that is not known. Addresses are in network order."""
+
+KNOWN = Record(
+    first="Q", since="Q", pid="I", uid="I", gid="I", direction="I", name="16s",
+)  # fmt: skip
+"""What the map keeps of a socket."""
+MOST_SOCKETS = 1 << 20
+MAPS = {"sockets": MapSpec(syscall.HASH, 8, KNOWN.size, MOST_SOCKETS, syscall.GROWING)}
+
+FIRST, SECOND, THIRD = Member(0, 8), Member(8, 4), Member(16, 4)
+"""The arguments: a socket; at a change of state the old and the new one."""
+__all__ = ["IPV4", "IPV6", "TCP"]
+KEY = -(EVENT.size + 8)
+SCRATCH = KEY - 32
+
+
+def set_state(kernel: Kernel, maps: Maps) -> bytes:
+    """Tell of sockets that change their state.
+
+    R6 is what the map knows of the socket or 0, R7 the socket, R8 the old and R9
+    the new state; the event is at the end of the stack.
+    """
+    a = Assembler()
+    a.load(R7, R1, FIRST)
+    a.load(R8, R1, SECOND)
+    a.load(R9, R1, THIRD)
+    a.load(R2, R7, kernel.member("sock", "sk_protocol"))
+    a.jump_if(R2, "!=", TCP, "end")
+    row = _begin(a, maps)
+    a.jump_if(R9, "==", SYN_SENT, "connects")
+    a.jump_if(R9, "==", ESTABLISHED, "established")
+    a.jump_if(R9, "==", LISTEN, "listens")
+    a.jump_if(R9, "==", CLOSE, "closes")
+    a.jump_if(R6, "!=", 0, "is used")
+    # A connection from before: whoever closes it owns it.
+    a.jump_if(R9, "==", FIN_WAIT1, "unseen")
+    a.jump_if(R9, "!=", LAST_ACK, "end")
+    a.label("unseen")
+    jump_if_not_at_work(a, kernel, R7, "end")
+    put_process(a, row, kernel, SCRATCH, "end")
+    _remember(a, row, maps)
+    a.jump("end")
+
+    a.label("connects")
+    row.put("direction", OUT)
+    _set_times(a, row, "first")
+    put_process(a, row, kernel, SCRATCH, None)
+    _remember(a, row, maps)
+    a.jump("end")
+
+    a.label("listens")
+    row.put("kind", LISTENS)
+    _set_times(a, row, "first", "since")
+    put_process(a, row, kernel, SCRATCH, None)
+    _remember(a, row, maps)
+    a.jump("addresses")
+
+    a.label("established")
+    a.jump_if(R6, "==", 0, "is new")
+    row.put("kind", OPENED)
+    _recall(a, row)
+    _set_times(a, row, "since")
+    a.load(R1, R10, row.offset("since"), 8)
+    a.store(R6, KNOWN.places["since"][0], R1)
+    a.jump("addresses")
+    a.label("is new")
+    _set_times(a, row, "first", "since")
+    row.put("kind", OPENED)
+    row.put("direction", OUT)
+    a.jump_if(R8, "!=", SYN_RECV, "remember")
+    row.put("kind", ACCEPTED)
+    row.put("direction", IN)
+    a.label("remember")
+    _remember(a, row, maps)
+    a.jump("addresses")
+
+    _close(a, row, kernel, maps)
+    a.label("addresses")
+    _finish(a, row, kernel, maps)
+    a.label("is used")
+    jump_if_not_at_work(a, kernel, R7, "end")
+    _find_owner(a, row, kernel)
+    return a.code()
+
+
+def _begin(a: Assembler, maps: Maps) -> Writer:
+    """Clear the event, and look the socket in R7 up: R6 is what is known of it."""
+    row = Writer(a, EVENT)
+    row.clear()
+    row.put("socket", R7)
+    a.store(R10, KEY, R7)
+    a.stack(R2, KEY)
+    a.load_map(R1, maps.extra["sockets"])
+    a.call(Helper.MAP_LOOKUP)
+    a.move(R6, R0)
+    return row
+
+
+def _set_times(a: Assembler, row: Writer, *fields: str) -> None:
+    a.call(Helper.KTIME_BOOT)
+    for field in ("time", *fields):
+        row.put(field, R0)
+
+
+def _remember(a: Assembler, row: Writer, maps: Maps) -> None:
+    """Write what the event has of `KNOWN` to the map; if there is no room, it is not known later.
+
+    The fields lie on the stack below the event, where nothing else is needed any more.
+    """
+    start = SCRATCH - KNOWN.size
+    for field, (offset, size) in KNOWN.places.items():
+        for at in range(0, size, 8):
+            width = min(size, 8)
+            a.load(R1, R10, row.offset(field) + at, width)
+            a.store(R10, start + offset + at, R1, width)
+    a.load_map(R1, maps.extra["sockets"])
+    a.stack(R2, KEY)
+    a.stack(R3, start)
+    a.move(R4, 0)
+    a.call(Helper.MAP_UPDATE)
+
+
+def _recall(a: Assembler, row: Writer) -> None:
+    """Put what is known, at R6, into the event."""
+    for field, (offset, size) in KNOWN.places.items():
+        for at in range(0, size, 8):
+            width = min(size, 8)
+            a.load(R1, R6, offset + at, width)
+            a.store(R10, row.offset(field) + at, R1, width)
+
+
+def _close(a: Assembler, row: Writer, kernel: Kernel, maps: Maps) -> None:
+    """Tell of the end: with counts of bytes, and the error if there never was a connection."""
+    a.label("closes")
+    _set_times(a, row)
+    a.jump_if(R6, "==", 0, "is unknown")
+    _recall(a, row)
+    a.load_map(R1, maps.extra["sockets"])
+    a.stack(R2, KEY)
+    a.call(Helper.MAP_DELETE)
+    a.label("is unknown")
+    a.jump_if(R8, "==", SYN_RECV, "end")
+    a.jump_if(R8, "==", CLOSE, "end")
+    a.load(R1, R10, row.offset("pid"), 4)
+    a.jump_if(R1, "!=", 0, "has owner")
+    jump_if_not_at_work(a, kernel, R7, "has owner")
+    put_process(a, row, kernel, SCRATCH, "has owner")
+    a.label("has owner")
+    row.put("kind", CLOSED)
+    row.copy("error", R7, kernel.member("sock", "sk_err"))
+    a.jump_if(R8, "!=", SYN_SENT, "was connected")
+    row.put("kind", FAILED)
+    a.label("was connected")
+    a.jump_if(R8, "==", LISTEN, "addresses")
+    row.copy("flags", R7, kernel.member("sock_common", "skc_flags"))
+    for field, member in (
+        ("acked", "bytes_acked"), ("sent", "bytes_sent"), ("again", "bytes_retrans"),
+        ("received", "bytes_received"),
+    ):  # fmt: skip
+        if kernel.has("tcp_sock", member):
+            probe(a, row, field, R7, kernel.member("tcp_sock", member))
+
+
+def _finish(a: Assembler, row: Writer, kernel: Kernel, maps: Maps) -> None:
+    """Add the addresses and hand the event over.
+
+    The local port is taken from where it stays when a connection has ended.
+    """
+    probe(a, row, "local_port", R7, kernel.member("inet_sock", "inet_sport"))
+    a.load(R1, R10, row.offset("local_port"), 2)
+    a.from_network(R1)
+    row.put("local_port", R1)
+    copy_addresses(a, row, kernel, R7, "event")
+    a.label("hand over")
+    hand_over(a, maps, R10, row.start, EVENT.size)
+
+
+def _find_owner(a: Assembler, row: Writer, kernel: Kernel) -> None:
+    """Tell whose the accepted connection at R6 is, if that is not known and is seen now."""
+    places = KNOWN.places
+    a.load(R1, R6, places["pid"][0], 4)
+    a.jump_if(R1, "!=", 0, "end")
+    a.load(R1, R6, places["direction"][0], 4)
+    a.jump_if(R1, "!=", IN, "end")
+    put_process(a, row, kernel, SCRATCH, "end")
+    for field in ("pid", "uid", "gid"):
+        a.load(R1, R10, row.offset(field), 4)
+        a.store(R6, places[field][0], R1, 4)
+    for at in (0, 8):
+        a.load(R1, R10, row.offset("name") + at, 8)
+        a.store(R6, places["name"][0] + at, R1)
+    row.put("kind", OWNED)
+    for field in ("first", "since"):
+        a.load(R1, R6, places[field][0], 8)
+        row.put(field, R1)
+    _set_times(a, row)
+    a.jump("hand over")
+
+
+def receive(kernel: Kernel, maps: Maps) -> bytes:
+    """Tell whose an accepted connection is when it first receives; the first argument is the socket."""
+    return _use(kernel, maps, is_locked=True)
+
+
+def send(kernel: Kernel, maps: Maps) -> bytes:
+    """Tell whose an accepted connection is when it has first sent; the first argument is the socket."""
+    return _use(kernel, maps, is_locked=False)
+
+
+def _use(kernel: Kernel, maps: Maps, *, is_locked: bool) -> bytes:
+    a = Assembler()
+    a.load(R7, R1, FIRST)
+    if is_locked:
+        jump_if_not_at_work(a, kernel, R7, "end")
+    row = _begin(a, maps)
+    a.jump_if(R6, "==", 0, "end")
+    _find_owner(a, row, kernel)
+    a.label("hand over")
+    hand_over(a, maps, R10, row.start, EVENT.size)
+    return a.code()
+
+
+def programs(kernel: Kernel, *, owners: bool) -> list[Program]:
+    """Return the programs to attach; without *owners* none that finds those of accepted ones."""
+    all_ = [Program("inet_sock_set_state", set_state)]
+    if owners:
+        all_.append(Program("tcp_rcv_space_adjust", receive))
+        if kernel.has_tracepoint("sock_send_length"):  # from 6.3 on
+            all_.append(Program("sock_send_length", send))
+    return all_

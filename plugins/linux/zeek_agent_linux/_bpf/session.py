@@ -1,0 +1,128 @@
+"""Programs at tracepoints and the ring buffer they fill: attached together, gone together."""
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from types import TracebackType
+from typing import NamedTuple
+
+from zeek_agent_linux._bpf import syscall
+from zeek_agent_linux._bpf.kernel import Kernel
+from zeek_agent_linux._bpf.ring import Records, Ring
+
+RING_BYTES = 8 << 20
+"""Holds what happens while the agent is busy for some seconds: 20,000 programs executed."""
+SLICE_BYTES = 128 << 10
+"""How much is taken from the ring at a time: some milliseconds of work."""
+COUNTER_BYTES = 8
+
+
+class Maps(NamedTuple):
+    """Descriptors of the maps that programs use."""
+
+    ring: int
+    lost: int
+    """Array of one number: events that found no room in the ring."""
+    extra: dict[str, int]
+    """Those that only some programs need, by name."""
+
+
+class Program(NamedTuple):
+    """A program and where it runs."""
+
+    tracepoint: str
+    assemble: Callable[[Kernel, Maps], bytes]
+
+
+class MapSpec(NamedTuple):
+    """A map that programs need: kind, sizes of key and value in bytes, number of entries."""
+
+    kind: int
+    key: int
+    value: int
+    entries: int
+    flags: int = 0
+
+
+class Session:
+    """Programs at work; what they tell is read with `read`."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        programs: Iterable[Program],
+        maps: dict[str, MapSpec] | None = None,
+        ring_bytes: int = RING_BYTES,
+    ) -> None:
+        """Load all, then attach all; raises `OSError` and leaves nothing behind if one fails."""
+        self._links: list[int] = []
+        self._programs: list[int] = []
+        self._maps: list[int] = []
+        self._ring: Ring | None = None
+        self._told = 0
+        try:
+            self._open(kernel, programs, maps or {}, ring_bytes)
+        except OSError:
+            self.close()
+            raise
+        kernel.save()
+
+    def _open(
+        self, kernel: Kernel, programs: Iterable[Program], maps: dict[str, MapSpec], size: int
+    ) -> None:
+        self._ring = Ring(size)
+        self._lost = self._map(MapSpec(syscall.ARRAY, 4, COUNTER_BYTES, 1))
+        self.maps = {name: self._map(spec) for name, spec in maps.items()}
+        known = Maps(self._ring.fd, self._lost, self.maps)
+        for program in programs:
+            code = program.assemble(kernel, known)
+            target = kernel.tracepoint(program.tracepoint)
+            name = f"zeek_{program.tracepoint}"
+            self._programs.append(syscall.load(name, code, syscall.TRACEPOINT, target))
+        for loaded in self._programs:
+            self._links.append(syscall.attach_tracepoint(loaded))
+
+    def _map(self, spec: MapSpec) -> int:
+        self._maps.append(syscall.create_map(*spec))
+        return self._maps[-1]
+
+    @property
+    def file(self) -> int:
+        """The descriptor that is readable when there are events."""
+        return self._ring.fd if self._ring else -1
+
+    def read(self) -> Records:
+        """Return the oldest events; none if there are no more."""
+        return self._ring.read(SLICE_BYTES) if self._ring else Records(b"", [])
+
+    def lost(self) -> int:
+        """Return how many events were lost since the last time, for want of room or otherwise."""
+        raw = syscall.look_up(self._lost, bytes(4), COUNTER_BYTES)
+        total = int.from_bytes(raw, "little" if syscall.IS_LITTLE else "big")
+        for program in self._programs:
+            with suppress(OSError):  # kernels before 5.12 do not tell
+                total += syscall.missed(program)
+        since, self._told = total - self._told, total
+        return since
+
+    def close(self) -> None:
+        """Detach, then let go of all; twice is fine."""
+        for files in (self._links, self._programs, self._maps):
+            while files:
+                os.close(files.pop())
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
+    def __enter__(self) -> "Session":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
