@@ -4,8 +4,8 @@ from tests.zeek.conftest import RealZeek, free_port
 
 LAYOUT = """
 redef Cluster::nodes = {
-    ["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=MANAGER/tcp],
-    ["proxy"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $p=PROXY/tcp, $manager="manager"],
+    ["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=MANAGER_PORT/tcp],
+    ["proxy"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $p=PROXY_PORT/tcp, $manager="manager"],
     ["worker-1"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
     ["worker-2"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
 };
@@ -37,11 +37,12 @@ class ClusterNode(RealZeek):
 class RealCluster:
     """A manager, a proxy and two workers, which the test starts and kills one by one."""
 
-    def __init__(self, start, path, script, backend="broker"):
+    def __init__(self, start, path, script, backend="broker", kind=ClusterNode):
         self._make = start
+        self._kind = kind
         self._path = path
         self.port = free_port()
-        ports = {name: str(free_port()) for name in ("MANAGER", "PROXY", "XPUB", "XSUB")}
+        ports = {name: str(free_port()) for name in ("MANAGER_PORT", "PROXY_PORT", "XPUB", "XSUB")}
         self.layout, self._script = LAYOUT, BACKENDS[backend] + script
         for name, number in ports.items():
             self.layout = self.layout.replace(name, number)
@@ -61,7 +62,5 @@ class RealCluster:
             home = self._path / name
             home.mkdir()
             (home / "cluster-layout.zeek").write_text(self.layout)
-            self.nodes[name] = self._make(
-                ClusterNode, name, self._script, node=name, port=self.port
-            )
+            self.nodes[name] = self._make(self._kind, name, self._script, node=name, port=self.port)
         return self.nodes[name]

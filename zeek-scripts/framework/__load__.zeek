@@ -9,6 +9,7 @@
 @load ./errors
 @load ./groups
 @load ./queries
+@load ./quote
 @load ./execute
 @load ./forwarding
 @load ./replicas

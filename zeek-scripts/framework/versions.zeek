@@ -31,6 +31,9 @@ export {
 	const default_listen_port = 9997/tcp;
 @endif
 
+	## Publishes an event with one argument to nodes of the cluster.
+	global publish: function(topic: string, ev: any, arg: any);
+
 	## Where agents connect, and how.
 	type Listener: record {
 		## The address; ``0.0.0.0`` and ``::`` are all.
@@ -85,6 +88,11 @@ function open_listener(l: Listener): bool
 # Messages to agents, and to nodes of the cluster. Functions with any number of
 # parameters cannot be passed on, so each message has one.
 @if ( Version::number >= 70100 )
+
+function publish(topic: string, ev: any, arg: any)
+	{
+	Cluster::publish(topic, ev, arg);
+	}
 
 function subscribe_to(topic: string)
 	{
@@ -150,6 +158,11 @@ function tell_answer(topic: string, id: string, answer: Answer)
 	}
 
 @else
+
+function publish(topic: string, ev: any, arg: any)
+	{
+	Broker::publish(topic, ev, arg);
+	}
 
 function subscribe_to(topic: string)
 	{
