@@ -32,6 +32,7 @@ async def configuration(config: Config) -> int:
         for failure in agent.catalog.failures:
             print(failure)
             status = 1
+        await agent.discoveries.settled()
         available = set(agent.database.tables)
         for name in sorted(set(config.tables) - kernel.sections(agent.catalog).keys()):
             print(f"[tables.{name}]: there is no such table here")
@@ -56,6 +57,7 @@ async def policy(config: Config, statements: Sequence[str]) -> int:
     rules = Policy(config.policy)
     status = 0
     async with kernel.running(config) as agent:
+        await agent.discoveries.settled()
         for sql in statements:
             refusal, shown = await _judged(agent.database, rules, sql)
             print(f"refused: {refusal}" if refusal else f"allowed: {shown}")
@@ -83,7 +85,7 @@ async def tables(config: Config) -> int:
 
     status = 0
     async with kernel.running(config) as agent:
-        tables = dict(sorted(agent.database.tables.items()))
+        tables = dict(sorted(agent.database.tables.items()))  # none that is yet to be discovered
         for name, table in tables.items():
             others = [other for other in tables.values() if other is not table]
             for _ in range(ATTEMPTS):
