@@ -1,0 +1,210 @@
+"""A table of osquery's as one of ours: made from what osquery tells of its columns."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import IntFlag
+from typing import Any, ClassVar, NamedTuple
+
+from zeek_agent_core.api import (
+    EQ,
+    NONE,
+    PAUSE,
+    PREFIX,
+    RANGE,
+    Column,
+    Host,
+    Pushdown,
+    Row,
+    Snapshot,
+    TableError,
+    Type,
+    Where,
+)
+from zeek_agent_osquery import _sql
+from zeek_agent_osquery._binary import Make
+from zeek_agent_osquery._errors import OsqueryError
+from zeek_agent_osquery._osquery import Osquery
+from zeek_agent_osquery._values import CONVERTERS, NUMBERS, TYPES, BadValueError, Convert
+
+NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+Route = Mapping[str, str]
+"""One entry of what osquery tells of a table: a column, an alias, an attribute."""
+
+
+class Option(IntFlag):
+    """Bits of a column's `op`."""
+
+    INDEX = 1
+    REQUIRED = 2
+    ADDITIONAL = 4
+    OPTIMIZED = 8
+    HIDDEN = 16
+
+
+class Field(NamedTuple):
+    """Where the values of one of our columns come from."""
+
+    source: str
+    """Osquery's name of the column."""
+    type: Type
+
+
+class OsqueryTable(Snapshot):
+    """Rows of a table of osquery's."""
+
+    remote: ClassVar[str]
+    """Osquery's name of the table."""
+    fields: ClassVar[Mapping[str, Field]]
+    """By our names of the columns."""
+    scan_cost = 20_000.0  # a round trip, and a table that osquery makes for it
+
+    def __init__(self, host: Host, osquery: Osquery) -> None:
+        """Ask *osquery*."""
+        super().__init__(host)
+        self._osquery = osquery
+        self._complained: set[str] = set()
+
+    @property
+    def source(self) -> str | None:
+        """Which osquery serves the rows."""
+        version = self._osquery.facts.version
+        return f"osquery {version}" if version else "osquery"
+
+    def rows(self, where: Where) -> Iterator[Row]:
+        """Yield what osquery answers; the same question is asked once in a statement."""
+        sources = {name: field.source for name, field in self.fields.items()}
+        self._check_mandatory(where)
+        sql = _sql.select(self.remote, sources, where)
+        if sql is None:
+            return
+        known = where.kept.setdefault("osquery", {})
+        if sql not in known:
+            try:
+                for answer in self._osquery.query(sql, self._shape):
+                    if answer is None:
+                        yield PAUSE
+                    else:
+                        self._keep(known, sql, answer.rows)
+                        yield from answer.rows
+            except OsqueryError as error:
+                raise TableError(self.name, str(error)) from error
+            return
+        yield from known[sql]
+
+    def _keep(self, known: dict[str, list[Row]], sql: str, rows: list[Row]) -> None:
+        """Keep an answer for the rest of the statement, as long as it is not too much."""
+        if sum(map(len, known.values())) + len(rows) <= self._osquery.setting("max_rows"):
+            known[sql] = rows
+
+    def _check_mandatory(self, where: Where) -> None:
+        """Refuse a condition that cannot be passed on where osquery must have one."""
+        for column in self.columns:
+            if column.mandatory and not _sql.has_condition(column.name, where):
+                values = where.allowed.get(column.name)
+                if values is None or values:
+                    raise TableError(
+                        self.name, f"osquery needs a condition on {column.name}, a text or number"
+                    )
+
+    def _shape(self, keys: Sequence[bytes]) -> Make:
+        """Return what makes a row of the values of *keys*."""
+        ours: dict[str, list[tuple[str, Convert]]] = {}
+        for name, field in self.fields.items():
+            converter = self._converter(name, CONVERTERS[field.type])
+            ours.setdefault(field.source, []).append((name, converter))
+        places = [ours.get(key.decode("utf-8", "replace"), []) for key in keys]
+        named = [place[0] for place in places if len(place) == 1]
+        if len(named) == len(keys):
+            return lambda values: {
+                name: convert(value) for (name, convert), value in zip(named, values, strict=True)
+            }
+        return lambda values: {
+            name: convert(value)
+            for place, value in zip(places, values, strict=True)
+            for name, convert in place
+        }
+
+    def _converter(self, column: str, convert: Convert) -> Convert:
+        """Return *convert* with NULL, and one complaint, for what is no value of the type."""
+
+        def tolerant(raw: bytearray) -> Any:
+            try:
+                return convert(raw)
+            except BadValueError as error:
+                if column not in self._complained:
+                    self._complained.add(column)
+                    self.warn(f"column {column} is NULL where it is of the wrong type: {error}")
+                return None
+
+        return tolerant if convert in (CONVERTERS[kind] for kind in NUMBERS) else convert
+
+
+def declare(remote: str, routes: Iterable[Route]) -> Callable[[str], type[OsqueryTable]] | None:
+    """Return what makes the class of osquery's table *remote* for each of its names.
+
+    *routes* is what osquery tells of it. None: it has no column that can be had.
+    """
+    columns: list[Column] = []
+    fields: dict[str, Field] = {}
+    routes = list(routes)
+    for route in [r for r in routes if r.get("id", "column") == "column"]:
+        _add(columns, fields, route.get("name", ""), route.get("name", ""), route)
+    by_name = {route.get("name", ""): route for route in routes if "type" in route}
+    for alias in [r for r in routes if r.get("id") == "columnAlias"]:
+        target = alias.get("target", "")
+        if target in by_name:
+            hidden = {**by_name[target], "op": str(int(Option.HIDDEN))}
+            _add(columns, fields, alias.get("name", ""), target, hidden)
+    if not columns:
+        return None
+
+    def named(name: str) -> type[OsqueryTable]:
+        alias = "" if name == remote else f", which osquery calls `{remote}`"
+        body = {
+            "__doc__": f"Rows of osquery's table `{remote}`.\n\nSee osquery's own description"
+            f"{alias}.",
+            "name": name,
+            "remote": remote,
+            "columns": tuple(columns),
+            "fields": fields,
+        }
+        return type("OsqueryTable", (OsqueryTable,), body)
+
+    return named
+
+
+def _add(
+    columns: list[Column], fields: dict[str, Field], name: str, source: str, route: Route
+) -> None:
+    """Add the column that *route* describes, if its name can be one."""
+    name = name.lower()
+    if not NAME.match(name) or name in fields:
+        return
+    kind = TYPES.get(route.get("type", ""), Type.TEXT)
+    option = parse_option(route.get("op", "0"))
+    needed = Option.REQUIRED in option
+    described = route.get("description", "").strip() or f"{route.get('type', 'TEXT')} of osquery"
+    column = Column(
+        name,
+        kind,
+        f"{' '.join(described.split())}{'; a condition on it is required' if needed else ''}",
+        pushdown=_pushdown(kind, is_needed=needed),
+        hidden=Option.HIDDEN in option,
+        mandatory=needed,
+    )
+    columns.append(column)
+    fields[name] = Field(source, kind)
+
+
+def parse_option(text: str) -> Option:
+    """Return the bits of a column's `op`; none where it is no number."""
+    return Option(int(text) & 31) if text.isascii() and text.isdigit() else Option(0)
+
+
+def _pushdown(kind: Type, *, is_needed: bool) -> Pushdown:
+    if kind is Type.TEXT:
+        return EQ | RANGE | PREFIX
+    if kind is Type.BLOB:
+        return EQ if is_needed else NONE
+    return EQ | RANGE
