@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 PING_SECONDS = 10.0
 LOOK_SECONDS = 1.0
-"""How often an osquery that is away is looked for: whether its socket is there."""
+"""How often the socket is looked at: whether there is one, and the same."""
 FIRST_PAUSE = 1.0
 """Seconds before the next attempt to reach an osquery whose socket is there; it doubles."""
 
@@ -96,24 +96,31 @@ class OsqueryTables(Discovery):
     async def _while_it_answers(self) -> None:
         """Return when it is time to look at the tables again, or osquery may be gone."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.osquery.setting("refresh_interval")
+        now = loop.time()
+        until, ping = now + self.osquery.setting("refresh_interval"), now + PING_SECONDS
         while (left := until - loop.time()) > 0:
-            try:
-                async with asyncio.timeout(min(PING_SECONDS, left)):
-                    await self._alarmed.wait()
-            except TimeoutError:
-                if not await asyncio.to_thread(self._answers):
-                    return
-            else:
+            if await self._is_alarmed(min(LOOK_SECONDS, left)):
                 is_lost = self.osquery.facts.trouble is not None
                 await asyncio.sleep(0 if is_lost else LOOK_SECONDS)  # others may follow
                 self._alarmed.clear()
                 return
+            if _transport.identity(self.osquery.path) != self._seen:
+                return
+            if loop.time() >= ping:
+                if not await asyncio.to_thread(self._answers):
+                    return
+                ping = loop.time() + PING_SECONDS
+
+    async def _is_alarmed(self, seconds: float) -> bool:
+        """Return whether something goes wrong within *seconds*."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._alarmed.wait()
+        except TimeoutError:
+            return False
 
     def _answers(self) -> bool:
-        """Return whether the osquery that was seen answers."""
-        if _transport.identity(self.osquery.path) != self._seen:
-            return False
+        """Return whether osquery answers."""
         try:
             connection = self.osquery.connect()
             try:
