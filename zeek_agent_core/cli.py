@@ -76,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the agent as *arguments* say; return the exit status."""
     gc.disable()  # until all is loaded: nothing of that is garbage
+    arguments, command, rest = _split(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
+    options.command, options.rest = command, rest
     if options.version:
         print(f"Zeek Agent v{__version__}", file=sys.stderr)
         return OK
@@ -100,6 +102,15 @@ def main(arguments: list[str] | None = None) -> int:
         reason = os.strerror(error.errno or 0).lower()
         print(f"zeek-agent: cannot write to standard output: {reason}", file=sys.stderr)
         return FAILED
+
+
+def _split(arguments: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """Return *arguments*, and the command of a pack with its own, if there may be one."""
+    if all("-" not in word.lstrip("-") or word.startswith("-") for word in arguments):
+        return arguments, None, []
+    from zeek_agent_core import subcommands  # noqa: PLC0415 - rarely wanted
+
+    return subcommands.split(arguments)
 
 
 def _give_up_output() -> None:
@@ -133,6 +144,17 @@ def _use(options: argparse.Namespace) -> int:
         return _autodoc(config)
     if options.check_config or options.check_policy or options.test:
         return _check(options, config)
+    if options.command:
+        from zeek_agent_core import subcommands  # noqa: PLC0415 - one of several uses
+
+        work = subcommands.run(
+            config,
+            options.command,
+            options.rest,
+            is_remote=options.remote,
+            is_mock=options.use_mock_data,
+        )
+        return asyncio.run(work)
     if options.execute or options.remote:
         return asyncio.run(_answer(config, options))
     from zeek_agent_core import daemon  # noqa: PLC0415 - one of several uses
