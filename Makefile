@@ -37,10 +37,12 @@ static: $(VENV)/dev format-check lint types imports generated
 .PHONY: format-check
 format-check: $(VENV)/dev
 	$(BIN)/ruff format --check .
+	$(BIN)/python tools/zeek_scripts.py --check
 
 format: $(VENV)/dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python tools/zeek_scripts.py
 
 lint: $(VENV)/dev ## look for mistakes of style and worse
 	$(BIN)/ruff check .

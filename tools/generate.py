@@ -1,4 +1,4 @@
-"""Writes what follows from the declarations of tables: their pages and all indexes.
+"""Writes what follows from the declarations of tables: pages, indexes, records of Zeek scripts.
 
 The tables are those of the entry points in the source trees, and those that
 `zeek_agent_core.schema` declares for packs to come. ``--check`` writes nothing
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKS = ("linux", "darwin", "windows", "osquery")
 sys.path[:0] = [str(ROOT), *(str(ROOT / "plugins" / pack) for pack in PACKS)]
 
-from tools import configuration  # noqa: E402
+from tools import configuration, zeek_records  # noqa: E402
 from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Evented, Table  # noqa: E402
 
 NOTE = "<!-- Written by tools/generate.py from the table's declaration. -->"
@@ -78,7 +78,7 @@ def page(entry: Documented) -> str:
         rows = [(f"`{c.name[1:]}`", c.type, default(c), c.description) for c in parameters]
         parts += ["## Parameters", how_to_give(table, parameters)]
         parts.append(grid(("Parameter", "Type", "Default", "Description"), rows))
-    columns = [(f"`{c.name}`", kind(c), c.description, conditions(c)) for c in shown]
+    columns = [(f"`{c.name}`", kind(c), description(c), conditions(c)) for c in shown]
     parts += ["## Columns", grid(("Column", "Type", "Description", "Passed on"), columns)]
     if any(column.pushdown for column in shown):
         parts.append(
@@ -124,6 +124,12 @@ def default(column: Column) -> str:
 def kind(column: Column) -> str:
     """Return the type of *column*, with that of its elements."""
     return f"{column.type} of {column.element}" if column.element else str(column.type)
+
+
+def description(column: Column) -> str:
+    """Return what *column* is, with its older names."""
+    older = ", ".join(f"`{alias}`" for alias in column.aliases)
+    return f"{column.description} (also known as {older})" if older else column.description
 
 
 def conditions(column: Column) -> str:
@@ -177,6 +183,8 @@ def files(tables: Mapping[str, Documented]) -> dict[Path, str]:
         provided = [e for e in tables.values() if f"zeek-agent-{pack}" in e.providers]
         listed = index(provided, "../../docs/tables/")
         written[readme] = between(readme.read_text(), listed, readme)
+    for script in zeek_records.scripts(ROOT):
+        written[script] = zeek_records.with_records(script.read_text(), lambda n: tables[n].table)
     return written
 
 

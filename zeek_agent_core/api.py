@@ -1,9 +1,10 @@
 """The public names: all that a plugin imports, here or from `zeek_agent_core.schema`."""
 
-from zeek_agent_core.errors import ParameterError, TableError
+from zeek_agent_core.errors import ConfigError, ParameterError, TableError
 from zeek_agent_core.hookspecs import hookimpl
 from zeek_agent_core.host import Host
-from zeek_agent_core.sources import Source, Sourced
+from zeek_agent_core.identity import write_private
+from zeek_agent_core.sources import Marked, Source, Sourced
 from zeek_agent_core.table import (
     EQ,
     NONE,
@@ -30,9 +31,11 @@ __all__ = [
     "PREFIX",
     "RANGE",
     "Column",
+    "ConfigError",
     "Discovery",
     "Evented",
     "Host",
+    "Marked",
     "Offer",
     "ParameterError",
     "Pattern",
@@ -50,4 +53,5 @@ __all__ = [
     "hookimpl",
     "storable",
     "text",
+    "write_private",
 ]

@@ -193,7 +193,7 @@ def check(table: Table) -> None:
     name = getattr(table, "name", "")
     if not TABLE_NAME.match(name):
         raise PluginError(f"table name {name!r} is not lower case letters, digits, underscores")
-    names = [column.name for column in table.columns]
+    names = [name for column in table.columns for name in (column.name, *column.aliases)]
     if not names:
         raise PluginError(f"table {name} has no columns")
     for column in names:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -23,8 +24,19 @@ OVERLAP_SECONDS = 1.0
 """How long the old source may take to give what happened before the new one was attached."""
 BACKLOG = 8
 """Batches that may wait to be taken."""
+MARKS = 10_000
+"""Marked batches that are remembered; of more the oldest are told of with the next."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
 """Seconds before a better source is tried again: at first, and at most."""
+
+
+class Marked(list[Row]):
+    """A batch whose source wants to know when every query has read it; see `Source.was_read`."""
+
+    def __init__(self, rows: Iterable[Row], mark: Any) -> None:
+        """Hold *rows*; *mark* means something to the source alone."""
+        super().__init__(rows)
+        self.mark = mark
 
 
 class Source:
@@ -62,6 +74,9 @@ class Source:
     def wanted_changed(self) -> None:
         """Learn that `table.wanted` is another, for a source that filters in the kernel."""
 
+    def was_read(self, mark: Any) -> None:
+        """Learn that every query has the rows up to those of the `Marked` batch with *mark*."""
+
 
 class Sourced(Evented):
     """An evented table with several sources; the first that works serves it.
@@ -95,6 +110,11 @@ class Sourced(Evented):
         """Tell the sources at work."""
         if self._relay is not None:
             self._relay.wanted_changed()
+
+    def was_read(self, count: int) -> None:
+        """Tell the sources that gave the rows."""
+        if self._relay is not None:
+            self._relay.was_read(count)
 
     async def events(self) -> AsyncIterator[Row | Sequence[Row]]:
         """Yield what the best source that works gives."""
@@ -180,6 +200,10 @@ class Relay:
         self._pauses: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._said: tuple[str, str] | None = None
+        self._given = 0
+        """Rows passed on."""
+        self._marks: deque[tuple[int, Source, Any]] = deque(maxlen=MARKS)
+        """Of each marked batch: the rows passed on with it, who gave it, its mark."""
 
     async def batches(self) -> AsyncIterator[Sequence[Row]]:
         """Yield rows without end; raise `TableError` when no source works."""
@@ -190,7 +214,9 @@ class Relay:
             of = news.of
             if news.rows:
                 self._room.release()
-                if rows := self._due_rows(news):
+                rows = self._due_rows(news)
+                self._count(rows, of, news.rows)
+                if rows:
                     yield rows
             elif of is None:
                 raise TableError(self.table.name, self._reasons(self._kinds))
@@ -199,7 +225,9 @@ class Relay:
             elif of in self._works:
                 await self._take_over(of)
                 if not has_served and self.table.setting("initial"):
-                    yield await self._existing(of.source)
+                    rows = await self._existing(of.source)
+                    self._given += len(rows)
+                    yield rows
                 has_served = True
 
     async def aclose(self) -> None:
@@ -214,6 +242,20 @@ class Relay:
         """Tell the sources at work."""
         for work in self._works:
             work.source.wanted_changed()
+
+    def was_read(self, count: int) -> None:
+        """Tell the sources up to where the first *count* rows reach."""
+        read: dict[Source, Any] = {}
+        while self._marks and self._marks[0][0] <= count:
+            _, source, mark = self._marks.popleft()
+            read[source] = mark
+        for source, mark in read.items():
+            source.was_read(mark)
+
+    def _count(self, rows: Sequence[Row], of: Serving | None, batch: Sequence[Row]) -> None:
+        self._given += len(rows)
+        if of is not None and isinstance(batch, Marked):
+            self._marks.append((self._given, of.source, batch.mark))
 
     def _due_rows(self, news: News) -> Sequence[Row]:
         """Return the rows that are this source's to give: at a change, time decides."""

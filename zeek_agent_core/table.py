@@ -54,6 +54,8 @@ class Column:
     """Left out of `*`; to be had by its name."""
     mandatory: bool = False
     """Every use of the table must have a condition on it, of a kind that *pushdown* names."""
+    aliases: tuple[str, ...] = ()
+    """Older names: queries may use them, `*` does not stand for them, rows do not have them."""
 
     @property
     def is_parameter(self) -> bool:
@@ -267,6 +269,12 @@ class Evented(Table):
 
     def wanted_changed(self) -> None:
         """Learn in the event loop that `wanted` is another; for those that filter elsewhere."""
+
+    def was_read(self, count: int) -> None:
+        """Learn in the event loop that every query has the first *count* rows that `events` gave.
+
+        Counted from the moment it began to run last; for those that keep a bookmark.
+        """
 
     def lose(self, cause: str, count: int = 1) -> None:
         """Count events that were lost for *cause*, a word: `kernel`, `ring`, `policy`, ..."""

@@ -116,6 +116,7 @@ def test_equal_plugin_names_of_two_distributions_both_count(install):
         ("fruits", (Column("Name", Type.TEXT, "a"),), "impossible column name 'Name'"),
         ("fruits", (Column("__a", Type.TEXT, "a"),), "impossible column name '__a'"),
         ("fruits", (FRUITS[0], FRUITS[0]), "two columns name"),
+        ("fruits", (FRUITS[0], Column("a", Type.INT, "a", aliases=("name",))), "two columns name"),
     ],
 )
 def test_impossible_declarations_are_refused(name, columns, message):

@@ -32,11 +32,13 @@ class Layout:
 
     def __init__(self, table: Table) -> None:
         """Read the declaration of *table*."""
-        self.columns = table.columns
-        self.names = tuple(column.name for column in table.columns)
+        again = (column for column in table.columns for _ in column.aliases)
+        self.columns = (*table.columns, *again)
+        """The columns as SQLite counts them: behind all come those that have aliases."""
+        self.names = tuple(column.name for column in self.columns)
         self.known = frozenset(self.names)
         self.fields: tuple[tuple[str, Any], ...] = tuple(
-            (column.name, PLAIN.get(column.type)) for column in table.columns
+            (column.name, PLAIN.get(column.type)) for column in self.columns
         )
         self.defaults = {c.name: c.default for c in table.columns if c.is_parameter}
 

@@ -276,7 +276,7 @@ class Session:
         source = self.tables.get(table.lower()) if table else None
         if source is not None and origin is not None:
             for column in source.columns:
-                if column.name == origin.lower():
+                if origin.lower() in (column.name, *column.aliases):
                     return ResultColumn(name, column.type, column.element, column.name)
         return ResultColumn(name)
 

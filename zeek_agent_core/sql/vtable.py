@@ -70,12 +70,14 @@ class Module:
 
 
 def declaration(table: Table) -> str:
-    """Return the ``CREATE TABLE`` statement for *table*; parameters are hidden columns."""
-    columns = ", ".join(
-        f'"{c.name}" {sql_type(c.type)}{" HIDDEN" if c.is_parameter or c.hidden else ""}'
-        for c in table.columns
+    """Return the ``CREATE TABLE`` statement for *table*; parameters and aliases are hidden."""
+    columns = [(c.name, c.type, c.is_parameter or c.hidden) for c in table.columns]
+    columns += [(alias, c.type, True) for c in table.columns for alias in c.aliases]
+    parts = (
+        f'"{name}" {sql_type(kind)}{" HIDDEN" if is_hidden else ""}'
+        for name, kind, is_hidden in columns
     )
-    return f'CREATE TABLE "{table.name}" ({columns})'
+    return f'CREATE TABLE "{table.name}" ({", ".join(parts)})'
 
 
 class VirtualTable:
@@ -89,7 +91,7 @@ class VirtualTable:
 
     def BestIndexObject(self, index: Any) -> bool:
         """Pick the conditions that the table hears of; False refuses an unusable plan."""
-        columns = self.table.columns
+        columns = self.layout.columns
         terms: list[Term] = []
         cost = FULL_SCAN
         given: set[int] = set()
@@ -161,8 +163,9 @@ class VirtualTable:
 
     def _has_mandatory(self, given: set[int]) -> bool:
         """Return whether all columns have a condition that must have one; note which has none."""
-        for position, column in enumerate(self.table.columns):
-            if column.mandatory and position not in given:
+        names = {self.layout.columns[position].name for position in given}
+        for column in self.table.columns:
+            if column.mandatory and column.name not in names:
                 self.source.current.unmet = ParameterError(
                     f"table {self.table.name} needs a condition on {column.name}; write for "
                     f"example WHERE {column.name} = ..."

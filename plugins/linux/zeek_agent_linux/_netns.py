@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from zeek_agent_linux import _procfs
+
 T = TypeVar("T")
 
 CLONE_NEWNET = 0x40000000
@@ -73,6 +75,16 @@ def own(proc: str) -> Namespace:
     namespaces.add_process(proc, "self")
     inode = next(iter(namespaces.known), None)
     return Namespace(inode, f"{proc}/self/ns/net", f"{proc}/net")
+
+
+def seen(proc: str, prefix: str) -> Namespaces:
+    """Return all namespaces that can be found, that of the agent first."""
+    first = own(proc)
+    found = Namespaces() if first.inode is None else Namespaces({first.inode: first})
+    for pid in _procfs.listed(proc):
+        found.add_process(proc, pid)
+    found.add_mounted(prefix)
+    return found
 
 
 def visit(

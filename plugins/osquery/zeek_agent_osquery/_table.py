@@ -109,20 +109,20 @@ class OsqueryTable(Snapshot):
 
     def _shape(self, keys: Sequence[bytes]) -> Make:
         """Return what makes a row of the values of *keys*."""
-        ours: dict[str, list[tuple[str, Convert]]] = {}
-        for name, field in self.fields.items():
-            converter = self._converter(name, CONVERTERS[field.type])
-            ours.setdefault(field.source, []).append((name, converter))
-        places = [ours.get(key.decode("utf-8", "replace"), []) for key in keys]
-        named = [place[0] for place in places if len(place) == 1]
-        if len(named) == len(keys):
+        ours = {
+            field.source: (name, self._converter(name, CONVERTERS[field.type]))
+            for name, field in self.fields.items()
+        }
+        named = [ours.get(key.decode("utf-8", "replace")) for key in keys]
+        known = [entry for entry in named if entry is not None]
+        if len(known) == len(keys):
             return lambda values: {
-                name: convert(value) for (name, convert), value in zip(named, values, strict=True)
+                name: convert(value) for (name, convert), value in zip(known, values, strict=True)
             }
         return lambda values: {
-            name: convert(value)
-            for place, value in zip(places, values, strict=True)
-            for name, convert in place
+            entry[0]: entry[1](value)
+            for entry, value in zip(named, values, strict=True)
+            if entry is not None
         }
 
     def _converter(self, column: str, convert: Convert) -> Convert:
@@ -145,17 +145,21 @@ def declare(remote: str, routes: Iterable[Route]) -> Callable[[str], type[Osquer
 
     *routes* is what osquery tells of it. None: it has no column that can be had.
     """
+    routes = list(routes)
+    aliases: dict[str, list[str]] = {}
+    for route in [r for r in routes if r.get("id") == "columnAlias"]:
+        aliases.setdefault(route.get("target", ""), []).append(route.get("name", "").lower())
     columns: list[Column] = []
     fields: dict[str, Field] = {}
-    routes = list(routes)
+    taken = {r.get("name", "").lower() for r in routes if r.get("id", "column") == "column"}
     for route in [r for r in routes if r.get("id", "column") == "column"]:
-        _add(columns, fields, route.get("name", ""), route.get("name", ""), route)
-    by_name = {route.get("name", ""): route for route in routes if "type" in route}
-    for alias in [r for r in routes if r.get("id") == "columnAlias"]:
-        target = alias.get("target", "")
-        if target in by_name:
-            hidden = {**by_name[target], "op": str(int(Option.HIDDEN))}
-            _add(columns, fields, alias.get("name", ""), target, hidden)
+        source = route.get("name", "")
+        if NAME.match(source.lower()) and source.lower() not in fields:
+            older = [a for a in aliases.get(source, []) if NAME.match(a) and a not in taken]
+            taken.update(older)
+            column = _column(route, tuple(dict.fromkeys(older)))
+            columns.append(column)
+            fields[column.name] = Field(source, column.type)
     if not columns:
         return None
 
@@ -174,27 +178,21 @@ def declare(remote: str, routes: Iterable[Route]) -> Callable[[str], type[Osquer
     return named
 
 
-def _add(
-    columns: list[Column], fields: dict[str, Field], name: str, source: str, route: Route
-) -> None:
-    """Add the column that *route* describes, if its name can be one."""
-    name = name.lower()
-    if not NAME.match(name) or name in fields:
-        return
+def _column(route: Route, aliases: tuple[str, ...]) -> Column:
+    """Return the column that *route* describes."""
     kind = TYPES.get(route.get("type", ""), Type.TEXT)
     option = parse_option(route.get("op", "0"))
     needed = Option.REQUIRED in option
     described = route.get("description", "").strip() or f"{route.get('type', 'TEXT')} of osquery"
-    column = Column(
-        name,
+    return Column(
+        route["name"].lower(),
         kind,
         f"{' '.join(described.split())}{'; a condition on it is required' if needed else ''}",
         pushdown=_pushdown(kind, is_needed=needed),
+        aliases=aliases,
         hidden=Option.HIDDEN in option,
         mandatory=needed,
     )
-    columns.append(column)
-    fields[name] = Field(source, kind)
 
 
 def parse_option(text: str) -> Option:

@@ -35,6 +35,44 @@ def test_a_declaration_hides_parameters():
     assert sql == 'CREATE TABLE "t" ("name" TEXT, "weight" INTEGER, "_p" REAL HIDDEN)'
 
 
+AGED = (*FRUITS[:1], Column("weight", Type.COUNT, "in grams", EQ, aliases=("mass", "load")))
+
+
+def test_an_alias_is_declared_hidden():
+    """In SQL, an older name of a column is a hidden column behind all others."""
+    sql = declaration(table((), "t", (*AGED, FRUITS[2])))
+    assert sql == (
+        'CREATE TABLE "t" ("name" TEXT, "weight" INTEGER, "color" TEXT, '
+        '"mass" INTEGER HIDDEN, "load" INTEGER HIDDEN)'
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT * FROM fruits", [("cherry", 8)]),
+        ("SELECT name, mass FROM fruits", [("cherry", 8)]),
+        ("SELECT max(load) + weight FROM fruits", [(16,)]),
+        ("SELECT name FROM fruits WHERE mass = 8", [("cherry",)]),
+    ],
+)
+async def test_an_alias_stands_for_its_column(sql, rows):
+    """Queries read a column by any of its names, and the table hears of the real one only."""
+    source = table([{"name": "cherry", "weight": 8}], columns=AGED)
+    async with Database([source]) as db:
+        result = await db.execute(sql)
+    assert result.rows == rows
+    assert source.asked[0].columns <= {"name", "weight"}
+    assert set(source.asked[0].allowed) == ({"weight"} if "WHERE" in sql else set())
+
+
+async def test_a_result_has_the_name_that_was_asked_for():
+    """A column read by an older name keeps that name, and its own type."""
+    async with Database([table([], columns=AGED)]) as db:
+        (column,) = (await db.execute("SELECT mass FROM fruits")).columns
+    assert (column.name, column.type) == ("mass", Type.COUNT)
+
+
 @pytest.mark.parametrize(
     ("sql", "columns"),
     [

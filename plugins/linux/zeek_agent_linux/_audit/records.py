@@ -1,0 +1,120 @@
+"""Pure: one audit record, as the kernel or auditd's dispatcher gives it.
+
+A record is text: `audit(<seconds>.<ms>:<serial>): key=value key=value ...`. The
+kernel (audit_log_format and audit_log_untrustedstring in kernel/audit.c) puts
+text in double quotes, or writes it as hexadecimal digits where it has quotes,
+blanks, or bytes that are not ASCII. So a blank always ends a value.
+"""
+
+import re
+from typing import NamedTuple
+
+from zeek_agent_core.api import text
+
+SYSCALL, PATH, SOCKADDR, CWD, EXECVE = 1300, 1302, 1306, 1307, 1309
+EOE, PROCTITLE, REPLACE, URINGOP = 1320, 1327, 1329, 1336
+
+NAMES = {
+    "SYSCALL": SYSCALL,
+    "PATH": PATH,
+    "SOCKADDR": SOCKADDR,
+    "CWD": CWD,
+    "EXECVE": EXECVE,
+    "EOE": EOE,
+    "PROCTITLE": PROCTITLE,
+    "URINGOP": URINGOP,
+}
+"""Names of the types of records that matter, as auditd writes them."""
+
+WANTED = frozenset(NAMES.values())
+
+ENRICHED = b"\x1d"
+"""Behind it auditd adds the meaning of values, under names in upper case."""
+
+_LINE = re.compile(rb"(?:node=\S+ )?type=([A-Z_0-9]+|UNKNOWN\[\d+\]) msg=(.*)", re.DOTALL)
+_STAMP = re.compile(r"(\d{1,15})\.(\d{3}):(\d{1,18})")
+
+
+class Record(NamedTuple):
+    """One record of an event."""
+
+    kind: int
+    stamp: str
+    """What all records of an event share: `<seconds>.<ms>:<serial>`."""
+    body: str
+    """The fields, as text."""
+
+
+class Stamp(NamedTuple):
+    """When an event happened, and its number."""
+
+    time: int
+    """Microseconds since the epoch; the kernel's clock ticks some hundred times a second."""
+    serial: int
+
+
+def parse_payload(kind: int, payload: bytes) -> Record | None:
+    """Return the record of a netlink message; None if it is none."""
+    raw = payload.decode("utf-8", "backslashreplace")
+    end = raw.find("):")
+    if not raw.startswith("audit(") or end < 0:
+        return None
+    return Record(kind, raw[6:end], raw[end + 2 :].strip(" \n\0"))
+
+
+def parse_line(line: bytes) -> Record | None:
+    """Return the record of a line of auditd's dispatcher; None if it does not matter."""
+    found = _LINE.match(line)
+    if found is None:
+        return None
+    kind = NAMES.get(found[1].decode())
+    return None if kind is None else parse_payload(kind, found[2].partition(ENRICHED)[0])
+
+
+def parse_stamp(stamp: str) -> Stamp | None:
+    """Return time and serial of a record."""
+    found = _STAMP.fullmatch(stamp)
+    if found is None:
+        return None
+    return Stamp(int(found[1]) * 1_000_000 + int(found[2]) * 1000, int(found[3]))
+
+
+def fields(body: str) -> dict[str, str]:
+    """Return the fields of a record, undecoded."""
+    return dict(item.split("=", 1) for item in body.split() if "=" in item)
+
+
+def decoded(value: str | None) -> str | None:
+    """Return a field that the kernel may have quoted or written in hexadecimal digits."""
+    if value is None or value in ("(null)", "(none)", "?", ""):
+        return None
+    if value[0] == '"':
+        return value.strip('"') if len(value) > 1 else None
+    raw = unhexed(value)
+    return value if raw is None else text(raw)
+
+
+def unhexed(value: str) -> bytes | None:
+    """Return the bytes that hexadecimal digits, of either case, stand for."""
+    try:
+        return bytes.fromhex(value)
+    except ValueError:
+        return None
+
+
+def number(value: str | None, base: int = 10) -> int | None:
+    """Return a numeric field that fits into 64 bits; None where there is none."""
+    try:
+        found = int(value or "", base)
+    except ValueError:
+        return None
+    return found if -(1 << 63) <= found < 1 << 63 else None
+
+
+UNSET = "4294967295"
+"""An ID that was never set, such as that of the login user of a service."""
+
+
+def identity(value: str | None) -> int | None:
+    """Return an ID; None where it was never set."""
+    return None if value == UNSET else number(value)

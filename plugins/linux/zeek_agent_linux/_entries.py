@@ -1,0 +1,117 @@
+"""Pure: entries of systemd's journal as rows of ``system_logs_events``.
+
+Source: systemd.journal-fields(7).
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from zeek_agent_core.api import Row, Where, text
+
+Get = Callable[[bytes], bytes | None]
+"""Returns the value of a field of the entry at hand."""
+
+LONGEST = 64 * 1024
+"""Bytes of a message that are read."""
+
+Pairs = Iterable[tuple[bytes, bytes]]
+
+
+def number(raw: bytes) -> int | None:
+    """Return *raw* as a number that fits a count; None if it is none."""
+    try:
+        value = int(raw)
+    except ValueError:
+        return None
+    return value if 0 <= value < 1 << 63 else None
+
+
+def message(raw: bytes) -> str:
+    """Return *raw* as text, cut to a bearable length."""
+    return text(raw[:LONGEST])
+
+
+FIELDS: Mapping[str, tuple[Callable[[bytes], Any], tuple[bytes, ...]]] = {
+    "process": (text, (b"_EXE", b"_COMM", b"SYSLOG_IDENTIFIER")),
+    "level": (text, (b"PRIORITY",)),
+    "message": (message, (b"MESSAGE",)),
+    "identifier": (text, (b"SYSLOG_IDENTIFIER",)),
+    "pid": (number, (b"_PID", b"SYSLOG_PID")),
+    "uid": (number, (b"_UID",)),
+    "unit": (text, (b"_SYSTEMD_UNIT",)),
+    "facility": (text, (b"SYSLOG_FACILITY",)),
+}
+"""Of each column: what makes its value, and the fields that may have it, in order."""
+
+MATCHED = ("level", "identifier", "unit")
+"""Columns whose conditions the journal can apply itself."""
+LEVELS = tuple("01234567")
+
+
+class Plan:
+    """Reads what is wanted of an entry, and no more."""
+
+    def __init__(self, columns: Collection[str], fields: Sequence[str]) -> None:
+        """Read *columns*; into the column `fields` those named so, `*` being all."""
+        self._plan = [(name, *FIELDS[name]) for name in FIELDS if name in columns]
+        self._names = [name.encode() for name in fields] if "fields" in columns else []
+        self.has_all = b"*" in self._names
+        """Whether `more` needs all fields of an entry, not just those in `names`."""
+
+    @property
+    def names(self) -> list[bytes]:
+        """The fields that are read, without those that `*` stands for."""
+        wanted = {field: None for _, _, fields in self._plan for field in fields}
+        return [*wanted, *(name for name in self._names if name not in wanted and name != b"*")]
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether the column `fields` has anything to hold."""
+        return bool(self._names)
+
+    def row(self, get: Get, time: int) -> dict[str, Any]:
+        """Return the row of an entry taken at *time*, apart from the column `fields`."""
+        row: dict[str, Any] = {"time": time}
+        for name, convert, fields in self._plan:
+            for field in fields:
+                raw = get(field)
+                if raw is not None:
+                    row[name] = convert(raw)
+                    break
+        return row
+
+    def more(self, pairs: Pairs) -> str | None:
+        """Return what the column `fields` holds of an entry with *pairs*; None if nothing."""
+        found: dict[str, str | list[str]] = {}
+        for field, raw in pairs:
+            if field not in self._names and (not self.has_all or field.startswith(b"__")):
+                continue
+            name, value = text(field), text(raw)
+            known = found.get(name)
+            if known is None:
+                found[name] = value
+            elif isinstance(known, list):
+                known.append(value)
+            else:
+                found[name] = [known, value]
+        return json.dumps(found, ensure_ascii=False) if found else None
+
+
+def matches(where: Where) -> list[list[bytes]]:
+    """Return, for each column with a condition, `FIELD=value` for all values it admits."""
+    found = []
+    for name in MATCHED:
+        field = FIELDS[name][1][0].decode()
+        values = where.values(name)
+        if name == "level" and (where.low(name) or where.high(name) or values is not None):
+            values = [level for level in LEVELS if where.admits(name, level)]
+        if values is not None:
+            terms = [f"{field}={value}".encode() for value in values if value is not None]
+            found.append(terms or [f"{field}=\1".encode()])
+    return found
+
+
+def admits(where: Where, row: Row) -> bool:
+    """Return whether *row* may be wanted."""
+    return all(where.admits(name, row.get(name)) for name in MATCHED)

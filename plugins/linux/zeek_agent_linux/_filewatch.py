@@ -1,0 +1,208 @@
+"""Turns what a notifier hears into changes of files, and keeps the watches where they should be."""
+
+import asyncio
+import os
+import time
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from zeek_agent_linux import _actors, _changes
+from zeek_agent_linux._actors import Actor
+from zeek_agent_linux._changes import Change
+from zeek_agent_linux._happenings import Happening, Notifier, What
+from zeek_agent_linux._readiness import Readiness
+from zeek_agent_linux._trees import Interest, Overlaps, Plan, Watches, everywhere
+
+FEW = 32
+"""Events at one time that are few."""
+PAUSE = 0.02
+"""Seconds until the next read where there are more."""
+COMES_OR_GOES = What.CREATED | What.DELETED
+NOTHING = Interest()
+
+
+class Place(NamedTuple):
+    """A name in a directory that is watched, or was."""
+
+    path: str | None
+    """None if the directory is not watched."""
+    interest: Interest
+    """What is of interest in the directory."""
+    name: str
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether what happens here is of interest."""
+        return self.path is not None and self.interest.wants(self.name)
+
+
+class FileWatch:
+    """The watches for some patterns, and what is heard of them."""
+
+    def __init__(self, notifier: Notifier, root: str, patterns: Sequence[str], most: int) -> None:
+        """Watch *patterns* below *root* through *notifier*, with at most *most* watches."""
+        self._notifier = notifier
+        self._root = root
+        self._patterns = patterns
+        self._most = most
+        self.watches = Watches(notifier, root, most)
+        self._overlaps: Overlaps = everywhere
+        self.is_stale = False
+        """Whether there is more to watch than is watched, so that `plan` is needed."""
+        self.overflows = 0
+        self._actors: dict[int, Actor] = {}
+        self._halves: dict[int, tuple[Place, Change]] = {}
+        """What was moved away, by cookie, until it is known where to."""
+
+    def plan(self, overlaps: Overlaps, *, is_news: bool = False) -> list[Change]:
+        """Look what there is to watch, as far as it *overlaps*, and watch it; for a thread.
+
+        Return, if it *is_news*, what is in the directories that were not known.
+        """
+        self._overlaps = overlaps
+        self.is_stale = False
+        plan = Plan(self._root, self._most, overlaps)
+        for pattern in self._patterns:
+            plan.add(pattern)
+        added = self.watches.apply(plan)
+        return self._inside(added) if is_news else []
+
+    def _inside(self, directories: Sequence[str]) -> list[Change]:
+        """Return all of *directories*, and what is in them, as created."""
+        found = dict.fromkeys(directories, True)
+        for directory in directories:
+            with suppress(OSError), os.scandir(self._root + directory) as entries:
+                for entry in entries:
+                    path = os.path.join(directory, entry.name)  # noqa: PTH118 - one of many
+                    found[path] = entry.is_dir(follow_symlinks=False)
+        now = time.time_ns() // 1000
+        return [
+            Change(now, _changes.CREATED, path, is_directory=is_directory, is_guess=True)
+            for path, is_directory in found.items()
+        ]
+
+    async def gather(self, ready: Readiness, seconds: float) -> list[Change]:
+        """Return the changes that are heard of in so many *seconds*.
+
+        While there are few of them each is read at once, since the process that
+        made it may be gone soon.
+        """
+        until = time.monotonic() + seconds
+        self._actors.clear()
+        waiting = set(self._halves)
+        changes: list[Change] = []
+        while True:
+            heard = self._notifier.read()
+            self.overflows += heard.overflows
+            self.is_stale |= heard.overflows > 0
+            now = time.time_ns() // 1000
+            for happening in heard.happenings:
+                await self._take(happening, now, changes)
+            for watch in heard.gone:
+                self.watches.gone(watch)
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            if len(heard.happenings) > FEW:
+                await asyncio.sleep(PAUSE)
+            else:
+                await ready.wait(left)
+        for cookie in waiting & self._halves.keys():
+            place, change = self._halves.pop(cookie)
+            await self._take_renaming(change, place, Place(None, NOTHING, ""), changes)
+        return changes
+
+    @property
+    def has_halves(self) -> bool:
+        """Whether there is something of which it is not known where it was moved to."""
+        return bool(self._halves)
+
+    async def _take(self, happening: Happening, now: int, changes: list[Change]) -> None:
+        """Append the changes that *happening* tells of."""
+        place = self._place(happening.watch, happening.name)
+        what, cookie = happening.what, happening.cookie
+        actor = self._actor(happening.pid)
+        change = Change(now, "", None, None, happening.is_directory, happening.pid, actor)
+        nowhere = Place(None, NOTHING, "")
+        if what & What.RENAMED:
+            new = self._place(happening.new_watch, happening.new_name)
+            await self._take_renaming(change, place, new, changes)
+            return
+        if what & What.MOVED_FROM:
+            if cookie:
+                self._halves[cookie] = place, change
+            else:
+                await self._take_renaming(change, place, nowhere, changes)
+        if what & What.MOVED_TO:
+            old, _ = self._halves.pop(cookie, (nowhere, change))
+            await self._take_renaming(change, old, place, changes)
+        if place.path is not None:
+            await self._take_change(change, what, place, changes)
+
+    async def _take_change(
+        self, change: Change, what: What, place: Place, changes: list[Change]
+    ) -> None:
+        """Append what happened to the file at *place* that is no renaming."""
+        path, interest = place.path, place.interest
+        if path is None:
+            return
+        is_directory = change.is_directory
+        if not place.name:
+            is_told = self._notifier.tells_twice and not self._is_root(path)
+            if is_told or not interest.is_whole:
+                return
+        else:
+            self.is_stale |= bool(what & What.CREATED) and interest.leads(place.name)
+            if not place.is_wanted:
+                return
+        real = self._root + path
+        actions = _changes.actions(what, lambda: os.path.lexists(real))
+        changes += [change._replace(action=action, path=path) for action in actions]
+        if is_directory and what & COMES_OR_GOES:
+            if what & What.DELETED:
+                self.watches.deleted(path)
+            if what & What.CREATED:
+                changes += await asyncio.to_thread(self._enter, path, change.time)
+
+    async def _take_renaming(
+        self, change: Change, old: Place, new: Place, changes: list[Change]
+    ) -> None:
+        """Append the change of a name; *change* says all but the names."""
+        if change.is_directory:
+            self.is_stale |= new.path is not None and new.interest.leads(new.name)
+            if old.path is not None:
+                self.watches.moved(old.path, new.path if new.is_wanted else None)
+            if new.path is not None and new.is_wanted and not self.watches.is_watched(new.path):
+                await asyncio.to_thread(self._enter, new.path, change.time)
+        if old.is_wanted or new.is_wanted:
+            changes.append(
+                change._replace(action=_changes.RENAMED, path=new.path, old_path=old.path)
+            )
+
+    def _enter(self, path: str, now: int) -> list[Change]:
+        """Watch a new directory; return what was in it before it was watched."""
+        return [
+            Change(now, _changes.CREATED, inside, is_directory=is_directory, is_guess=True)
+            for inside, is_directory in self.watches.enter(path, self._overlaps)
+        ]
+
+    def _place(self, watch: Hashable, name: str) -> Place:
+        watched = None if watch is None else self.watches.get(watch)
+        if watched is None:
+            return Place(None, NOTHING, name)
+        path = os.path.join(watched.path, name) if name else watched.path  # noqa: PTH118
+        return Place(path, watched.interest, name)
+
+    def _is_root(self, path: str) -> bool:
+        """Return whether nothing is told of *path* by the directory that it is in."""
+        parent = self.watches.at(os.path.dirname(path))  # noqa: PTH120
+        return parent is None or parent.interest.is_passage
+
+    def _actor(self, pid: int | None) -> Actor:
+        if pid is None:
+            return _actors.UNKNOWN
+        known = self._actors.get(pid)
+        if known is None:
+            known = self._actors[pid] = _actors.look(f"{self._root}/proc", pid)
+        return known

@@ -1,0 +1,24 @@
+"""``processes_events`` on Linux."""
+
+from types import MappingProxyType
+
+from zeek_agent_core.api import Host, hookimpl
+from zeek_agent_core.schema import processes_events as schema
+from zeek_agent_linux._processes_connector import ConnectorSource
+from zeek_agent_linux._processes_polling import PollingSource
+from zeek_agent_linux._processes_tracefs import TraceSource
+
+
+class ProcessesEvents(schema.ProcessesEvents):  # noqa: D101
+    # The description is that of the declaration.
+
+    sources = (ConnectorSource, TraceSource, PollingSource)
+    settings = MappingProxyType(
+        {**schema.ProcessesEvents.settings, "forks": False, "interval": 1.0, "mount": True}
+    )
+
+
+@hookimpl
+def zeek_agent_tables(host: Host) -> list[ProcessesEvents]:
+    """Offer the table where there is a ``/proc``."""
+    return [ProcessesEvents(host)] if host.path("/proc/stat").exists() else []

@@ -1,0 +1,21 @@
+"""``sockets_events`` on Linux."""
+
+from types import MappingProxyType
+
+from zeek_agent_core.api import Host, hookimpl
+from zeek_agent_core.schema import sockets_events as schema
+from zeek_agent_linux._sockets_polling import PollingSource
+from zeek_agent_linux._sockets_tracefs import TraceSource
+
+
+class SocketsEvents(schema.SocketsEvents):  # noqa: D101
+    # The description is that of the declaration.
+
+    sources = (TraceSource, PollingSource)
+    settings = MappingProxyType({**schema.SocketsEvents.settings, "interval": 2.0, "mount": True})
+
+
+@hookimpl
+def zeek_agent_tables(host: Host) -> list[SocketsEvents]:
+    """Offer the table where there is a ``/proc``."""
+    return [SocketsEvents(host)] if host.path("/proc/net").exists() else []

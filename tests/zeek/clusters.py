@@ -1,0 +1,67 @@
+"""Clusters of real Zeek processes, each in a directory of its own."""
+
+from tests.zeek.conftest import RealZeek, free_port
+
+LAYOUT = """
+redef Cluster::nodes = {
+    ["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=MANAGER/tcp],
+    ["proxy"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $p=PROXY/tcp, $manager="manager"],
+    ["worker-1"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
+    ["worker-2"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
+};
+"""
+BACKENDS = {
+    "broker": "@load frameworks/cluster/backend/broker\n",
+    "zeromq": """
+@load frameworks/cluster/backend/zeromq
+redef Cluster::Backend::ZeroMQ::listen_xpub_endpoint = "tcp://127.0.0.1:XPUB";
+redef Cluster::Backend::ZeroMQ::listen_xsub_endpoint = "tcp://127.0.0.1:XSUB";
+redef Cluster::Backend::ZeroMQ::connect_xpub_endpoint = "tcp://127.0.0.1:XSUB";
+redef Cluster::Backend::ZeroMQ::connect_xsub_endpoint = "tcp://127.0.0.1:XPUB";
+""",
+}
+
+
+class ClusterNode(RealZeek):
+    """One node of a cluster; only the manager listens for agents."""
+
+    def __init__(self, home, script, *, port, node):
+        super().__init__(home, script, port=port, node=node)
+        self._is_manager = node == "manager"
+
+    def listens(self):
+        """Return whether the node is ready, as far as that can be seen."""
+        return not self._is_manager or super().listens()
+
+
+class RealCluster:
+    """A manager, a proxy and two workers, which the test starts and kills one by one."""
+
+    def __init__(self, start, path, script, backend="broker"):
+        self._make = start
+        self._path = path
+        self.port = free_port()
+        ports = {name: str(free_port()) for name in ("MANAGER", "PROXY", "XPUB", "XSUB")}
+        self.layout, self._script = LAYOUT, BACKENDS[backend] + script
+        for name, number in ports.items():
+            self.layout = self.layout.replace(name, number)
+            self._script = self._script.replace(name, number)
+        self.nodes = {}
+
+    @property
+    def release(self):
+        """The release of Zeek."""
+        return self.nodes["manager"].release
+
+    def start(self, name):
+        """Start a node, for the first time or again; return it."""
+        if name in self.nodes:
+            self.nodes[name].start()
+        else:
+            home = self._path / name
+            home.mkdir()
+            (home / "cluster-layout.zeek").write_text(self.layout)
+            self.nodes[name] = self._make(
+                ClusterNode, name, self._script, node=name, port=self.port
+            )
+        return self.nodes[name]
