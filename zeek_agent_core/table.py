@@ -53,7 +53,10 @@ class Column:
     hidden: bool = False
     """Left out of `*`; to be had by its name."""
     mandatory: bool = False
-    """Every use of the table must have a condition on it, of a kind that *pushdown* names."""
+    """Every use of the table must have a condition on one of the columns that are so.
+
+    It must be of a kind that *pushdown* names.
+    """
     aliases: tuple[str, ...] = ()
     """Older names: queries may use them, `*` does not stand for them, rows do not have them."""
 

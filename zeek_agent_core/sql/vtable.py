@@ -162,16 +162,15 @@ class VirtualTable:
             )
 
     def _has_mandatory(self, given: set[int]) -> bool:
-        """Return whether all columns have a condition that must have one; note which has none."""
-        names = {self.layout.columns[position].name for position in given}
-        for column in self.table.columns:
-            if column.mandatory and column.name not in names:
-                self.source.current.unmet = ParameterError(
-                    f"table {self.table.name} needs a condition on {column.name}; write for "
-                    f"example WHERE {column.name} = ..."
-                )
-                return False
-        return True
+        """Return whether one of the columns that must have a condition has one; note if not."""
+        names = [column.name for column in self.table.columns if column.mandatory]
+        if not names or any(self.layout.columns[at].name in names for at in given):
+            return True
+        self.source.current.unmet = ParameterError(
+            f"table {self.table.name} needs a condition on {' or '.join(names)}; write for "
+            f"example WHERE {names[0]} = ..."
+        )
+        return False
 
     def Open(self) -> "Cursor":
         """Return a new scan."""

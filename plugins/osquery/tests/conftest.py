@@ -24,7 +24,7 @@ LISTENING = {
     "rows": [[1, 22, 6, "0.0.0.0"], [1, 80, 6, "::"], [999_999_999, 53, 17, "127.0.0.1"]],
 }
 HASH = {
-    "columns": [["path", "TEXT", 2], ["directory", "TEXT", 0], ["sha256", "TEXT", 0]],
+    "columns": [["path", "TEXT", 2], ["directory", "TEXT", 2], ["sha256", "TEXT", 0]],
     "rows": [["/bin/sh", "/bin", "aa"], ["/bin/ls", "/bin", "bb"]],
 }
 PROCESSES = {"columns": [["pid", "BIGINT", 1], ["name", "TEXT", 0]], "rows": [[1, "init"]]}

@@ -149,11 +149,11 @@ class Manager(Iface):
             os._exit(1)
 
     def _lacks_condition(self, table, sql):
-        """Return whether a column that must have a condition has none; osquery has no rows then."""
+        """Return whether no column has a condition of those one of which must; there is no row."""
         columns = self.data.tables.get(table, {"columns": []})["columns"]
         condition = sql.partition(" WHERE ")[2]
         needed = [c[0] for c in columns if len(c) > 2 and int(c[2]) & REQUIRED]
-        return any(name not in condition for name in needed)
+        return bool(needed) and not any(f'"{name}"' in condition for name in needed)
 
     def getQueryColumns(self, sql):
         """Tell the columns of a statement, with their declared types."""

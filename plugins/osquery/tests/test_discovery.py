@@ -292,12 +292,16 @@ async def test_odd_columns_and_aliases(osquery, configured):
 async def test_required_columns(osquery, configured):
     """A column that osquery requires is passed on; without it the error names it."""
     async with running(configured()) as agent:
-        with pytest.raises(ParameterError, match="table osquery_hash needs a condition on path"):
+        with pytest.raises(
+            ParameterError, match="osquery_hash needs a condition on path or directory"
+        ):
             await rows(agent, "SELECT * FROM osquery_hash")
-        with pytest.raises(TableError, match="osquery needs a condition on path, a text"):
+        with pytest.raises(TableError, match="needs a condition on path or directory, a text"):
             await rows(agent, "SELECT * FROM osquery_hash WHERE path = 5")
         sql = "SELECT sha256 FROM osquery_hash WHERE path = '/bin/ls'"
         assert await rows(agent, sql) == [("bb",)]
+        sql = "SELECT path FROM osquery_hash WHERE directory = '/bin' ORDER BY 1"
+        assert await rows(agent, sql) == [("/bin/ls",), ("/bin/sh",)]
         both = (
             "SELECT h.sha256 FROM files_list('/bin/*') f JOIN osquery_hash h ON h.path = f.path "
             "WHERE f.path IN ('/bin/sh', '/bin/ls') ORDER BY 1"

@@ -28,6 +28,8 @@ from zeek_agent_osquery._values import CONVERTERS, NUMBERS, TYPES, BadValueError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
+NEEDED = "; osquery needs a condition on it, or on another so marked"
+
 Route = Mapping[str, str]
 """One entry of what osquery tells of a table: a column, an alias, an attribute."""
 
@@ -98,14 +100,13 @@ class OsqueryTable(Snapshot):
             known[sql] = rows
 
     def _check_mandatory(self, where: Where) -> None:
-        """Refuse a condition that cannot be passed on where osquery must have one."""
-        for column in self.columns:
-            if column.mandatory and not _sql.has_condition(column.name, where):
-                values = where.allowed.get(column.name)
-                if values is None or values:
-                    raise TableError(
-                        self.name, f"osquery needs a condition on {column.name}, a text or number"
-                    )
+        """Refuse where none of the conditions that osquery must have can be passed on."""
+        names = [column.name for column in self.columns if column.mandatory]
+        if not names or any(_sql.has_condition(name, where) for name in names):
+            return
+        if not any(where.values(name) == frozenset() for name in names):
+            listed = " or ".join(names)
+            raise TableError(self.name, f"osquery needs a condition on {listed}, a text or number")
 
     def _shape(self, keys: Sequence[bytes]) -> Make:
         """Return what makes a row of the values of *keys*."""
@@ -187,7 +188,7 @@ def _column(route: Route, aliases: tuple[str, ...]) -> Column:
     return Column(
         route["name"].lower(),
         kind,
-        f"{' '.join(described.split())}{'; a condition on it is required' if needed else ''}",
+        " ".join(described.split()) + (NEEDED if needed else ""),
         pushdown=_pushdown(kind, is_needed=needed),
         aliases=aliases,
         hidden=Option.HIDDEN in option,

@@ -503,6 +503,16 @@ async def test_mandatory_columns_in_joins(order):
         assert len((await db.execute(sql)).rows) == len(FRUIT_ROWS)
 
 
+async def test_one_of_several_mandatory_columns():
+    """Where several columns are mandatory, a condition on one of them is enough."""
+    columns = (*NEEDY, Column("folder", Type.TEXT, "or this", pushdown=EQ, mandatory=True))
+    async with Database([table([{"path": "/a", "folder": "/"}], "needy", columns)]) as db:
+        for condition in ("path = '/a'", "folder = '/'", "folder = '/' AND path = '/a'"):
+            assert len((await db.execute(f"SELECT * FROM needy WHERE {condition}")).rows) == 1
+        with pytest.raises(ParameterError, match="needs a condition on path or folder; write"):
+            await db.execute("SELECT * FROM needy WHERE size = 1")
+
+
 @pytest.mark.parametrize("rest", ["", "WHERE size = 2", "WHERE path = '/a' OR size = 2"])
 async def test_without_a_mandatory_condition(rest):
     """Without the condition the error says which one is missing."""
