@@ -16,7 +16,7 @@ program. On macOS it is `zeek-agent.cfg` in `ZeekAgent` below Application
 Support, on Windows in `ZeekAgent` below `%PROGRAMDATA%`. No file is fine: every
 key has a default.
 
-Every key but those of `[tables]` and `[[query]]` can be set in the environment
+Every key but those of `[tables]`, `[osquery]` and `[[query]]` can be set in the environment
 too: `[log] level` as `ZEEK_AGENT_LOG_LEVEL`, `state-dir` as
 `ZEEK_AGENT_STATE_DIR`, lists separated by commas. The environment wins over the
 file, and the command line over both; `-z` adds to the destinations. Unknown keys
@@ -36,6 +36,24 @@ Settings that tables read.
 | `[tables.files] max_line_bytes` | 1048576 | a longer line is cut, and counted as a warning |
 | `[tables.files] max_hash_bytes` | 1073741824 | a larger file is not hashed, and counted |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
+
+## [osquery]
+
+With the pack `zeek-agent-osquery`; see [osquery](osquery.md#settings).
+
+| Key | Default | |
+|---|---|---|
+| `extensions_socket` | none | socket of osquery's extension manager; without it osquery is not asked |
+| `timeout` | 5 | seconds that an answer may take |
+| `retry_interval` | 30 | most seconds between two attempts to reach osquery |
+| `refresh_interval` | 60 | seconds after which osquery is asked which tables it has |
+| `prefix` | `"osquery_"` | what the names of osquery's tables begin with |
+| `plain_names` | true | whether they have their own names too, where those are free |
+| `include_events` | `[]` | tables of events to offer, as patterns |
+| `exclude` | `[]` | tables to leave out, as patterns |
+| `allow_queries` | false | whether osquery runs whole statements: `osquery('SELECT ...')` |
+| `max_rows` | 100000 | rows of one answer; more is an error |
+| `max_reply` | 64 | MiB of one answer; more is an error |
 
 ## [[query]]
 

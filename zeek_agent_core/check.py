@@ -7,7 +7,7 @@ from pathlib import Path
 from zeek_agent_core import kernel
 from zeek_agent_core.broker import joining
 from zeek_agent_core.broker.policy import Policy
-from zeek_agent_core.config import Config
+from zeek_agent_core.config import PACK_SECTIONS, Config
 from zeek_agent_core.config_keys import unknown_variables
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.local.pack import configured_pack
@@ -35,7 +35,8 @@ async def configuration(config: Config) -> int:
         await agent.discoveries.settled()
         available = set(agent.database.tables)
         for name in sorted(set(config.tables) - kernel.sections(agent.catalog).keys()):
-            print(f"[tables.{name}]: there is no such table here")
+            shown = name if name in PACK_SECTIONS else f"tables.{name}"
+            print(f"[{shown}]: there is no such table here")
             status = 1
         for entry in entries:
             query = entry.query
