@@ -43,7 +43,7 @@ With the pack `zeek-agent-osquery`; see [osquery](osquery.md#settings).
 
 | Key | Default | |
 |---|---|---|
-| `extensions_socket` | none | socket of osquery's extension manager; without it osquery is not asked |
+| `extensions_socket` | none | osquery's extension socket; without it osquery is not asked |
 | `timeout` | 5 | seconds that an answer may take |
 | `retry_interval` | 30 | most seconds between two attempts to reach osquery |
 | `refresh_interval` | 60 | seconds after which osquery is asked which tables it has |
