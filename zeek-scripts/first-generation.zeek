@@ -121,7 +121,7 @@ const wanted_subscription: table[UpdateType] of SubscriptionType = {
 # Returns the name of the event of a query.
 function name_of_event(q: Query): string
 	{
-	return split_string1(fmt("%s", q$ev), /\n/)[0];
+	return split_string1(fmt("%s", q$ev), /: |\n/)[0];
 	}
 
 function same_event(q1: Query, q2: Query): bool

@@ -19,8 +19,8 @@ export {
 	## wait: how long to wait.
 	##
 	## Returns: the answer; ``ok`` is false if there is none, and ``error`` says why.
-	global execute: function(sql: string, hid: string, wait: interval &default=10
-	    secs): Answer;
+	global execute: function(sql: string, hid: string, wait: interval &default=10sec)
+	    : Answer;
 }
 
 # The answers that are under way, and those that are complete.
@@ -94,7 +94,7 @@ event ZeekAgent::one_shot_row(ctx: Context, columns: any)
 	local id = ctx$query_id;
 	local row = columns as Broker::Data;
 	local size = Broker::vector_size(row);
-	local total = Broker::refine_to_int(Broker::vector_lookup(row, size - 1));
+	local total = Broker::vector_lookup(row, size - 1) as int;
 
 	if ( total > 0 )
 		awaited[id]$rows += columns;

@@ -20,8 +20,7 @@ global is_connected = F;
 # Returns the name of the event of a query that came over the wire.
 function event_name(q: Query): string
 	{
-	return Broker::refine_to_string(Broker::vector_lookup(q$event_ as Broker::Data,
-	    0));
+	return Broker::vector_lookup(q$event_ as Broker::Data, 0) as string;
 	}
 
 # Returns the names in order.
