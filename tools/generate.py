@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKS = ("linux", "darwin", "windows")
+PACKS = ("linux", "darwin", "windows", "osquery")
 sys.path[:0] = [str(ROOT), *(str(ROOT / "plugins" / pack) for pack in PACKS)]
 
 from tools import configuration, zeek_records  # noqa: E402

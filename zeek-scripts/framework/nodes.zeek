@@ -58,4 +58,8 @@ export {
 
 	## From the designated node: the answer.
 	global node_answer: event(id: string, answer: Answer);
+
+	## To the designated node: something that a script there waits for; see
+	## ``notes.zeek``.
+	global note: event(kind: string, words: vector of string);
 }

@@ -157,6 +157,11 @@ function tell_answer(topic: string, id: string, answer: Answer)
 	Cluster::publish(topic, node_answer, id, answer);
 	}
 
+function tell_note(topic: string, kind: string, words: vector of string)
+	{
+	Cluster::publish(topic, note, kind, words);
+	}
+
 @else
 
 function publish(topic: string, ev: any, arg: any)
@@ -225,6 +230,11 @@ function tell_execute(topic: string, id: string, sql: string, hid: string,
 function tell_answer(topic: string, id: string, answer: Answer)
 	{
 	Broker::publish(topic, node_answer, id, answer);
+	}
+
+function tell_note(topic: string, kind: string, words: vector of string)
+	{
+	Broker::publish(topic, note, kind, words);
 	}
 
 @endif

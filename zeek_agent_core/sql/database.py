@@ -20,7 +20,7 @@ from zeek_agent_core.limits import Limits
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import direct
 from zeek_agent_core.sql.run import Guard, Positions, Run
-from zeek_agent_core.sql.session import Batch, EventRows, Session
+from zeek_agent_core.sql.session import Batch, EventRows, Session, WhyMissing
 from zeek_agent_core.sql.statement import Statement
 from zeek_agent_core.sql.vtable import Cursor as TableCursor
 from zeek_agent_core.sql.worker import Worker
@@ -67,6 +67,11 @@ def no_events(_table: str, _after: int, _upto: int | None) -> Iterator[Row]:
     return iter(())
 
 
+def not_known(_table: str) -> str | None:
+    """Know nothing about a table that is not there."""
+    return None
+
+
 class Database:
     """SQL over the agent's tables; use as ``async with Database(tables) as db``."""
 
@@ -76,12 +81,17 @@ class Database:
         *,
         limits: Limits | None = None,
         events: EventRows = no_events,
+        why_missing: WhyMissing = not_known,
     ) -> None:
-        """Offer *tables*; *events* gives the rows of evented ones."""
+        """Offer *tables*; *events* gives the rows of evented ones.
+
+        *why_missing* may explain why there is no table of a name.
+        """
         self.tables: dict[str, Table] = {table.name: table for table in tables}
         self.limits = limits or Limits()
         self.stats: dict[str, TableStats] = {name: TableStats() for name in self.tables}
         self._events = events
+        self._why_missing = why_missing
         self._busy: set[str] = set()
         self._runs: dict[Run, Worker] = {}
         self._is_closed = False
@@ -114,18 +124,23 @@ class Database:
 
     async def _open(self) -> None:
         self._worker = Worker("database")
-        self._session = Session(self.tables, self.limits, self._events, self._busy)
+        self._session = self._new_session()
         await self._worker.call(self._session.open)
 
-    async def add(self, table: Table) -> None:
-        """Offer one more table."""
-        self.tables[table.name] = table
-        self.stats.setdefault(table.name, TableStats())
-        await self._worker.call(self._session.offer)
+    def _new_session(self) -> Session:
+        return Session(self.tables, self.limits, self._events, self._busy, self._why_missing)
 
-    async def remove(self, name: str) -> None:
-        """Offer a table no longer; statements that run on it may go on."""
-        self.tables.pop(name, None)
+    async def change(self, added: Iterable[Table] = (), removed: Iterable[str] = ()) -> None:
+        """Offer the tables *added*, and those *removed* no longer; statements that run go on.
+
+        A table that is added takes the place of the one of its name.
+        """
+        more = {table.name: table for table in added}
+        for name in removed:
+            self.tables.pop(name, None)
+        for name in more:
+            self.stats.setdefault(name, TableStats())
+        self.tables.update(more)
         await self._worker.call(self._session.offer)
 
     async def prepare(self, sql: str) -> Statement:
@@ -224,7 +239,7 @@ class Database:
         worker.post(lambda: self._busy.discard(table or ""))
         worker.close()
         self._worker = Worker("database")
-        self._session = Session(self.tables, self.limits, self._events, self._busy)
+        self._session = self._new_session()
         self._worker.post(self._session.open)
         others = StoppedError(f"the database was restarted: table {table} did not react; ask again")
         worker.abandon(run.stop or others, others)

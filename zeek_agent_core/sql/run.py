@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from time import perf_counter
+from typing import Any
 
-from zeek_agent_core.errors import QueryError
+from zeek_agent_core.errors import ParameterError, QueryError
 from zeek_agent_core.limits import Limits
 from zeek_agent_core.table import Table, Where
 from zeek_agent_core.values import Row
@@ -54,6 +55,10 @@ class Run:
         """Names of the functions that the statement calls."""
         self.wanted: dict[str, list[Where]] = {}
         """What each scan of an evented table wanted."""
+        self.unmet: ParameterError | None = None
+        """The condition for lack of which a plan was refused."""
+        self.kept: dict[Any, Any] = {}
+        """What tables keep for later scans of this statement."""
         self.is_single = False
         """Whether every run reads one table, in one scan, with the same conditions."""
         self.scans: dict[str, Scan] = {}

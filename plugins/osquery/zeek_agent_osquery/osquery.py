@@ -1,0 +1,89 @@
+"""``osquery``: whole statements that osquery runs itself."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from zeek_agent_core.api import (
+    PAUSE,
+    Column,
+    Host,
+    Row,
+    Snapshot,
+    TableError,
+    Type,
+    Where,
+    hookimpl,
+)
+from zeek_agent_osquery._errors import OsqueryError
+from zeek_agent_osquery._osquery import SECTION, SETTINGS, Osquery
+from zeek_agent_osquery._values import CONVERTERS, NUMBERS, TYPES, BadValueError
+
+
+class OsqueryQuery(Snapshot):
+    """What osquery answers to a statement of its own, one row for each of its rows.
+
+    There only if `allow_queries` is set, since a statement can read all that
+    osquery can: tables that are left out here and files of any path included.
+    Osquery has one name for each column, so give columns of a join that are
+    called alike names of their own.
+    """
+
+    name = "osquery"
+    columns = (
+        Column("_sql", Type.TEXT, "the statement, in osquery's own SQL"),
+        Column("number", Type.COUNT, "place of the row in osquery's answer, counted from 0"),
+        Column("row", Type.TEXT, "the row as a JSON object, columns in their order"),
+    )
+    settings = SETTINGS
+    settings_section = SECTION
+    examples = (
+        "SELECT row ->> 'version' AS version FROM osquery('SELECT version FROM osquery_info')",
+    )
+    scan_cost = 20_000.0
+
+    def rows(self, where: Where) -> Iterator[Row]:
+        """Yield osquery's rows."""
+        osquery, sql = Osquery.of(self.host), str(where.parameters["_sql"])
+        kinds: dict[str, Type] = {}
+        try:
+            for answer in osquery.columns_of(sql):
+                if answer is None:
+                    yield PAUSE
+                    continue
+                for column in answer.rows:
+                    kinds |= {name: TYPES.get(kind, Type.TEXT) for name, kind in column.items()}
+            for answer in osquery.query(sql):
+                if answer is None:
+                    yield PAUSE
+                    continue
+                for number, row in enumerate(answer.rows):
+                    yield {"number": number, "row": as_json(row, kinds)}
+        except OsqueryError as error:
+            raise TableError(self.name, str(error)) from error
+
+
+def as_json(row: dict[str, str], kinds: dict[str, Type]) -> str:
+    """Return *row* as JSON: columns in the order of *kinds*, numbers as numbers, none as null."""
+    names = [*(name for name in kinds if name in row), *(row.keys() - kinds.keys())]
+    return json.dumps(
+        {name: _value(row[name], kinds.get(name, Type.TEXT)) for name in names},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def _value(value: str, kind: Type) -> Any:
+    if kind not in NUMBERS:
+        return value
+    try:
+        return CONVERTERS[kind](bytearray(value.encode()))
+    except BadValueError:
+        return value
+
+
+@hookimpl
+def zeek_agent_tables(host: Host) -> list[OsqueryQuery]:
+    """Offer the table where the configuration allows it."""
+    osquery = Osquery.of(host)
+    return [OsqueryQuery(host)] if osquery.path and osquery.setting("allow_queries") else []
