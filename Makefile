@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SYSTEM := $(shell uname -s)
 PACK := $(if $(filter Darwin,$(SYSTEM)),plugins/darwin,$(if $(filter Linux,$(SYSTEM)),plugins/linux,plugins/windows))
 CODE := zeek_agent_core plugins/linux/zeek_agent_linux plugins/darwin/zeek_agent_darwin plugins/windows/zeek_agent_windows plugins/osquery/zeek_agent_osquery
-PORTABLE := zeek_agent_core
+PORTABLE := zeek_agent_core plugins/osquery/zeek_agent_osquery
 RUN_ARGS ?= --interval 5
 
 .DEFAULT_GOAL := help
