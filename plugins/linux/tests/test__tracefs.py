@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from zeek_agent_linux._tracepage import Event
 
 from zeek_agent_core.api import Host
 
-NAME = "zeek-agent-test"
+NAME = f"zeek-agent-test-{os.getpid()}"
 
 
 def descriptors() -> int:
@@ -104,6 +105,20 @@ def test_another_agent_is_respected():
     first.close()
     assert instances() == {f"{NAME}-2"}
     second.close()
+    assert instances() == set()
+
+
+def test_agents_that_begin_together():
+    """Many agents that begin at one moment do not take each other's instances away."""
+
+    def begin(_number: int) -> None:
+        for _ in range(10):
+            instance = Instance(Host(), NAME, TRACED)
+            instance.open()
+            instance.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(begin, range(4))) == [None] * 4
     assert instances() == set()
 
 
