@@ -269,6 +269,30 @@ def listeners():
     return [int(f[2]) for f in fields if int(f[1]) == CONNECTOR and int(f[9]) in inodes]
 
 
+def resident():
+    """Return how many pages of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+@pytest.mark.parametrize("kind", ProcessesEvents.sources)
+async def test_started_and_stopped_often(host, kind):
+    """A source that is started and stopped again and again leaves nothing behind."""
+
+    def held():
+        tasks = asyncio.all_tasks()
+        return sum(1 for _ in Path("/proc/self/fd").iterdir()), len(tasks)
+
+    counts, sizes = set(), []
+    for _ in range(25):
+        events = kind(ProcessesEvents(host())).events()
+        assert not await anext(events)
+        await events.aclose()
+        counts.add(held())
+        sizes.append(resident())
+    assert len(counts) == 1
+    assert sizes[-1] - sizes[4] < 256  # pages
+
+
 @pytest.mark.parametrize("kind", ProcessesEvents.sources)
 def test_without_rights(host, kind):
     """Without rights a source says so before anything starts, or works all the same."""

@@ -332,6 +332,30 @@ async def test_without_history(watch, act, monkeypatch):
     assert "refused by the test" in seen.table.last_warning
 
 
+def resident():
+    """Return how many pages of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+@pytest.mark.parametrize("kind", SocketsEvents.sources)
+async def test_started_and_stopped_often(host, kind):
+    """A source that is started and stopped again and again leaves nothing behind."""
+
+    def held():
+        tasks = asyncio.all_tasks()
+        return sum(1 for _ in Path("/proc/self/fd").iterdir()), len(tasks)
+
+    counts, sizes = set(), []
+    for _ in range(25):
+        events = kind(SocketsEvents(host())).events()
+        assert not await anext(events)
+        await events.aclose()
+        counts.add(held())
+        sizes.append(resident())
+    assert len(counts) == 1
+    assert sizes[-1] - sizes[4] < 256  # pages
+
+
 @pytest.mark.parametrize("kind", SocketsEvents.sources)
 def test_without_rights(host, kind):
     """Without rights a source says so before anything starts, or works all the same."""
