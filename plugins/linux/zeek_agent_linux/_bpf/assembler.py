@@ -152,6 +152,8 @@ class Assembler:
         """Return the program, all jumps resolved."""
         code = list(self._code)
         for at, label in self._jumps:
+            if label not in self._labels:
+                raise ValueError(f"there is no label {label}")
             op, registers, _, number = INSTRUCTION.unpack(code[at])
             distance = self._labels[label] - at - 1
             code[at] = INSTRUCTION.pack(op, registers, distance, number)
