@@ -215,6 +215,7 @@ async def test_processes_from_before(watch, actor, source):
     """A process that ran before the first query ends with its name, start and user."""
     process = await asyncio.create_subprocess_exec(actor, "sleep", "30000", user=12345)
     async with watch(ProcessesEvents, source) as seen:
+        await asyncio.sleep(0.5)  # until it is known
         process.kill()
         await process.wait()
         (row,) = await seen.count(1, pid=process.pid, state="stopped")
@@ -230,8 +231,10 @@ async def test_full_buffer_is_counted(watch, act, monkeypatch):
     async with watch(ProcessesEvents, "proc connector", FEW, forks=True) as seen:
         pid, _, _ = await act("fork", 4000, 8)
         await seen.until(lambda: seen.collector.losses)
-        again, _, _ = await act("exit", 5)
-        await seen.count(1, pid=again, state="stopped")
+        again = 0
+        while not seen.rows(pid=again, state="stopped"):
+            again, _, _ = await act("exit", 5)
+            await asyncio.sleep(0.3)
     got = len(seen.rows(ppid=pid))
     assert got < 8000
     assert seen.collector.losses["kernel"] >= 8000 - got
