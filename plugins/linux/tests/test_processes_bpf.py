@@ -81,9 +81,7 @@ def both():
 
     def read(columns=COLUMNS):
         where = Where(frozenset(columns))
-        found = []
-        for source in (bpf, proc, bpf):
-            found.append({row["pid"]: row for row in source.rows(where)})
+        found = [{row["pid"]: row for row in each.rows(where)} for each in (bpf, proc, bpf)]
         assert bpf.name == "BPF"
         return found
 

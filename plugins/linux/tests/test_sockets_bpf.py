@@ -187,7 +187,7 @@ def test_multipath(sources):
 
 
 def test_hidden_socket(sources):
-    """A socket in no process's hands, but on its way from one to another, is listed all the same."""
+    """A socket in no process's hands, on its way from one to another, is listed all the same."""
     sender, receiver = socket.socketpair(socket.AF_UNIX)
     with sender, receiver:
         server = socket.create_server(("127.0.0.1", 0))

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from socket import inet_ntop
-from typing import Any, NamedTuple
+from typing import Any
 
 from zeek_agent_core.api import Where
 from zeek_agent_linux._bpf import iterator, syscall
@@ -15,7 +15,6 @@ from zeek_agent_linux._socklists import TCP, V4, V6
 from zeek_agent_linux._sockquery import FAMILIES, STATES
 
 UDP = programs.UDP
-LISTEN = 10
 ADDRESS_BYTES = {V4: 4, V6: 16}
 MOST_TEXTS = 1 << 16
 MOST_TOLD = 4096
@@ -24,15 +23,6 @@ Fields = tuple[Any, ...]
     SOCKET, START, INODE, PID, NETNS, LOCAL, REMOTE, NAME, REMOTE_PORT, FAMILY, PROTOCOL, KIND,
     NUMBER, STATE,
 ) = range(len(programs.OPEN.names))  # fmt: skip
-
-
-class Holder(NamedTuple):
-    """A process that holds a socket; of several, the oldest."""
-
-    start: int
-    """When it started, in ns since boot."""
-    pid: int
-    name: bytes
 
 
 class OpenSockets:
@@ -99,15 +89,9 @@ class OpenSockets:
         raw = self._read("namespaces", programs.PROCESSES, programs.namespaces)
         return {netns: pid for pid, netns in programs.NAMESPACE.struct.iter_unpack(raw)}
 
-    def holders(self) -> dict[int, Holder]:
-        """Return the oldest process that holds each socket, by the socket's address."""
-        return {fields[SOCKET]: _holder(fields) for fields in Held(self.held()).chosen()}
-
-    def listening(self) -> Iterator[tuple[Holder, int, int]]:
-        """Yield of each TCP socket that listens its process, network namespace and port."""
-        for fields in Held(self.held()).chosen():
-            if fields[PROTOCOL] == TCP and fields[STATE] == LISTEN:
-                yield _holder(fields), fields[NETNS], fields[NUMBER]
+    def chosen(self) -> Iterable[Fields]:
+        """Return a record for each socket that a process holds: of the oldest such process."""
+        return Held(self.held()).chosen()
 
     def _read(self, name: str, target: str, assemble: Callable[[Kernel], bytes]) -> bytes:
         if name not in self._iterators:
@@ -127,10 +111,6 @@ class OpenSockets:
 
 
 _LISTS = {TCP: programs.TCP_SOCKETS, UDP: programs.UDP_SOCKETS}
-
-
-def _holder(fields: Fields) -> Holder:
-    return Holder(fields[START], fields[PID], fields[NAME])
 
 
 class Held:

@@ -31,7 +31,7 @@ class Tasks:
         """Load the one that every query needs, and check it; raises `OSError`."""
         self._kernel = kernel
         self._iterators: dict[str, iterator.Iterator] = {}
-        self._buffer = -1
+        self._buffers: list[int] = []
         self._target = kernel.function(tasks.TARGET)
         try:
             check_own(self)
@@ -49,20 +49,20 @@ class Tasks:
     def paths(self) -> dict[Identity, Texts]:
         """Return program and current directory of each process."""
         if "paths" not in self._iterators:
-            self._load("paths", tasks.paths(self._kernel, self._text_buffer()))
+            self._load("paths", tasks.paths(self._kernel, self._buffer()))
         return dict(parse_texts(self._iterators["paths"].read()))
 
     def arguments(self) -> dict[Identity, Texts]:
         """Return the arguments of each process."""
         if "arguments" not in self._iterators:
-            code = tasks.arguments(self._kernel, self._text_buffer())
+            code = tasks.arguments(self._kernel, self._buffer())
             self._load("arguments", code, syscall.SLEEPABLE)
         return dict(parse_texts(self._iterators["arguments"].read()))
 
-    def _text_buffer(self) -> int:
-        if self._buffer < 0:
-            self._buffer = syscall.create_map(syscall.ARRAY, 4, tasks.BUFFER_BYTES, 1)
-        return self._buffer
+    def _buffer(self) -> int:
+        """Return a new buffer: passes of different iterators may be made at the same time."""
+        self._buffers.append(syscall.create_map(syscall.ARRAY, 4, tasks.BUFFER_BYTES, 1))
+        return self._buffers[-1]
 
     def _load(self, name: str, code: bytes, flags: int = 0) -> None:
         self._iterators[name] = iterator.Iterator(f"zeek_{name}", code, self._target, flags)
@@ -73,9 +73,8 @@ class Tasks:
         for each in self._iterators.values():
             each.close()
         self._iterators.clear()
-        if self._buffer >= 0:
-            os.close(self._buffer)
-            self._buffer = -1
+        while self._buffers:
+            os.close(self._buffers.pop())
 
 
 def parse_texts(raw: bytes) -> Iterator[tuple[Identity, Texts]]:

@@ -1,6 +1,8 @@
 """Programs that the kernel runs for each process, or each open file, when it is asked."""
 
+import errno
 import os
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +18,7 @@ class Iterator:
     def __init__(self, name: str, code: bytes, target: int, flags: int = 0) -> None:
         """Load *code* for *target*, the number of `bpf_iter_...` in BTF; raises `OSError`."""
         self.name = name
+        self._lock = threading.Lock()
         self._program = syscall.load(name, code, syscall.ITERATOR, target, flags)
         try:
             self._link = syscall.attach_iterator(self._program)
@@ -24,7 +27,13 @@ class Iterator:
             raise
 
     def read(self) -> bytes:
-        """Return all that the program wrote in one pass."""
+        """Return all that the program wrote in one pass; `OSError` if this is closed."""
+        with self._lock:
+            return self._pass()
+
+    def _pass(self) -> bytes:
+        if self._link < 0:
+            raise OSError(errno.EBADF, f"the iterator {self.name} is closed")
         file = syscall.create_iterator(self._link)
         try:
             parts: list[bytes] = []
@@ -40,11 +49,12 @@ class Iterator:
             os.close(file)
 
     def close(self) -> None:
-        """Let go of everything in the kernel; twice is fine."""
-        for file in (self._link, self._program):
-            if file >= 0:
-                os.close(file)
-        self._link = self._program = -1
+        """Let go of everything in the kernel once no thread reads; twice is fine."""
+        with self._lock:
+            for file in (self._link, self._program):
+                if file >= 0:
+                    os.close(file)
+            self._link = self._program = -1
 
     def __enter__(self) -> Self:
         """Return itself."""
