@@ -21,6 +21,7 @@ from zeek_agent_linux.processes_events import ProcessesEvents
 from zeek_agent_core.host import Host
 from zeek_agent_core.table import Where
 
+SHELL = os.path.realpath("/bin/sh")
 STATES = {"started", "stopped"}
 
 
@@ -40,18 +41,24 @@ async def lives(watch, *commands, **options):
     return found
 
 
-async def test_shortest_life_in_full(watch, actor, tmp_path):
+@pytest.fixture
+def login():
+    """Return the user ID with which this session logged in; None if there is none."""
+    number = int(Path("/proc/self/loginuid").read_text())
+    return None if number == 0xFFFFFFFF else number
+
+
+async def test_shortest_life_in_full(watch, actor, login, tmp_path):
     """A process that ends at once is told of in full: arguments, directory, users, group, login."""
     process = [actor, "one", "Zürich", "", "a b\n", b"\xff".decode(errors="surrogateescape")]
     (rows,) = await lives(watch, process, cwd=tmp_path)
     assert [row["state"] for row in rows] == ["started", "stopped"]
-    login = int(Path("/proc/self/loginuid").read_text())
     for row in rows:
         assert row["cmdline"] == f"{actor} one Zürich  a b\n \\xff"
         assert (row["name"], row["exe"], row["cwd"]) == (actor, actor, str(tmp_path))
         assert (row["uid"], row["gid"], row["ruid"], row["rgid"]) == (0, 0, 0, 0)
         assert row["ppid"] == os.getpid()
-        assert row["auid"] == (None if login == 0xFFFFFFFF else login)
+        assert row["auid"] == login
         assert row["cgroup"]
         assert row["priority"] == "20"
         assert row["vsize"] > 0
@@ -66,7 +73,7 @@ async def test_script_and_relative_path(watch, tmp_path):
     script.chmod(0o755)
     (rows,) = await lives(watch, ["./script", "x"], cwd=tmp_path)
     assert rows[0]["name"] == "./script"
-    assert rows[0]["exe"] == os.path.realpath("/bin/sh")
+    assert rows[0]["exe"] == SHELL
     assert rows[0]["cmdline"] == "/bin/sh ./script x"
     assert rows[1]["exit_code"] == 4
 
@@ -81,12 +88,20 @@ async def test_program_that_is_gone(watch, actor, tmp_path):
     assert rows[0]["exe"] == "/memfd:secret (deleted)"
 
 
+@contextmanager
+def mounted(path):
+    """Mount a file system that is empty."""
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "test", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
 async def test_mounts_and_depth(watch, actor, tmp_path):
     """A directory is told across mounts; one that is too deep is not known, and no guess."""
-    inner = tmp_path / "mounted"
-    inner.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "test", inner], check=True)
-    try:
+    with mounted(tmp_path / "mounted") as inner:
         near, deep = inner / "a" / "b", inner.joinpath(*["d"] * 40)
         near.mkdir(parents=True)
         deep.mkdir(parents=True)
@@ -99,8 +114,6 @@ async def test_mounts_and_depth(watch, actor, tmp_path):
         (rows,) = await lives(watch, [actor, "one"], cwd=deep)
         assert rows[0]["cwd"] is None
         assert rows[0]["incomplete"]
-    finally:
-        subprocess.run(["umount", inner], check=True)
 
 
 async def test_many_arguments(watch, actor):

@@ -17,7 +17,7 @@ from typing import Any
 from zeek_agent_core.api import Row, Source, Sourced
 from zeek_agent_linux import _procfs
 from zeek_agent_linux._boottime import BootTime
-from zeek_agent_linux._bpf.choice import reason_of
+from zeek_agent_linux._bpf.choice import explained
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
 from zeek_agent_linux._bpf.opening import opened
 from zeek_agent_linux._bpf.programs import socket_events as programs
@@ -84,7 +84,7 @@ class BpfSource(Source):
             with _session(kernel):
                 kernel.save()
         except OSError as error:
-            raise OSError(reason_of(error)) from error
+            raise explained(error) from error
 
     def existing(self) -> Iterable[Row]:
         """Return all sockets that are open."""
