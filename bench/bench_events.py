@@ -97,6 +97,8 @@ def trace_floor(traced: Any) -> Callable[[], TraceFloor]:
 
 
 CASES = (
+    Case("BPF", ProcessesEvents, EXECS, 2, budget=8, note="all columns"),
+    Case("BPF", SocketsEvents, CONNECTIONS, 4, budget=8, count=50_000, note="TCP, both ends"),
     Case("proc connector", ProcessesEvents, EXECS, 2, columns=WITHOUT_PROC, budget=12,
          floor=ConnectorFloor, note="without /proc"),
     Case("proc connector", ProcessesEvents, EXECS, 2, note="all columns"),

@@ -115,9 +115,9 @@ def check_own(part: Tasks) -> None:
         "name": name.ljust(16, b"\0"),
     }  # fmt: skip
     wrong = [key for key, value in expected.items() if own[key] != value]
-    if own["start"] // TICK != int(fields[_procfs.STARTTIME]):
+    if own["start"] != int(fields[_procfs.STARTTIME]) * TICK:
         wrong.append("startup")
-    if not own["vsize"] or not own["files"] + own["anonymous"]:
+    if not own["vsize"] or not own["rsize"]:
         wrong.append("memory")
     if wrong:
         raise OSError(f"self-check failed: {', '.join(wrong)} differ from /proc")
@@ -126,12 +126,13 @@ def check_own(part: Tasks) -> None:
 def times_of_threads(raw: bytes) -> dict[int, tuple[int, int, int]]:
     """Return the CPU times of all threads but the first, by process."""
     more: dict[int, tuple[int, int, int]] = {}
-    names = tasks.NUMBERS.names
-    pid_at, flag_at = names.index("pid"), names.index("is_thread")
-    for fields in tasks.NUMBERS.struct.iter_unpack(raw):
-        if fields[flag_at]:
-            utime, stime, runtime = more.get(fields[pid_at], (0, 0, 0))
-            more[fields[pid_at]] = utime + fields[1], stime + fields[2], runtime + fields[3]
+    record = tasks.NUMBERS
+    pids = record.column(raw, "pid")
+    for at, is_thread in enumerate(record.column(raw, "is_thread")):
+        if is_thread:
+            _, *own = record.struct.unpack_from(raw, at * record.size)[:4]
+            utime, stime, runtime = more.get(pids[at], (0, 0, 0))
+            more[pids[at]] = utime + own[0], stime + own[1], runtime + own[2]
     return more
 
 

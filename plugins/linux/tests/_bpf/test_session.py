@@ -14,6 +14,10 @@ from zeek_agent_linux._bpf.iterator import Iterator
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs import process_events, socket_events, tasks
 from zeek_agent_linux._bpf.session import Program, Session
+from zeek_agent_linux.processes import Processes
+from zeek_agent_linux.processes_events import ProcessesEvents
+from zeek_agent_linux.sockets import Sockets
+from zeek_agent_linux.sockets_events import SocketsEvents
 
 from zeek_agent_core.host import Host
 
@@ -54,6 +58,15 @@ def test_attach_and_detach_200_times(kernel):
             assert not any(os.get_inheritable(int(name)) for name in mine)
         session.close()
         assert session.file == -1
+    assert files() == before
+    assert programs() == 0
+
+
+def test_nothing_without_a_query():
+    """Tables that nobody asks have nothing in the kernel."""
+    before = files()
+    tables = [kind(Host()) for kind in (Processes, Sockets, ProcessesEvents, SocketsEvents)]
+    assert [table.source for table in tables] == ["/proc", "sock_diag", None, None]
     assert files() == before
     assert programs() == 0
 
