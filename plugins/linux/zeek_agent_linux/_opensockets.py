@@ -1,6 +1,5 @@
 """The sockets that processes hold, and those of a namespace, through iterators of the kernel."""
 
-import os
 import sys
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -9,6 +8,7 @@ from typing import Any
 
 from zeek_agent_core.api import Where
 from zeek_agent_linux._bpf import iterator, syscall
+from zeek_agent_linux._bpf.descriptors import Descriptors
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs import open_sockets as programs
 from zeek_agent_linux._socklists import TCP, V4, V6
@@ -32,6 +32,7 @@ class OpenSockets:
         """Load the one that is always needed, and check it; raises `OSError`."""
         self._kernel = kernel
         self._iterators: dict[str, iterator.Iterator] = {}
+        self._maps = Descriptors()
         self._told = -1
         try:
             self.held()
@@ -54,7 +55,7 @@ class OpenSockets:
     def brief(self, protocol: int) -> bytes:
         """Return the same with mere addresses of those that a process holds, it seems."""
         if self._told < 0:
-            self._told = syscall.create_map(syscall.HASH, 8, 1, MOST_TOLD)
+            self._told = self._maps.add(syscall.create_map(syscall.HASH, 8, 1, MOST_TOLD))
         told = self._told
         return self._read(
             f"brief_{protocol}",
@@ -105,9 +106,8 @@ class OpenSockets:
         for each in self._iterators.values():
             each.close()
         self._iterators.clear()
-        if self._told >= 0:
-            os.close(self._told)
-            self._told = -1
+        self._maps.close()
+        self._told = -1
 
 
 _LISTS = {TCP: programs.TCP_SOCKETS, UDP: programs.UDP_SOCKETS}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zeek_agent_linux import _procfs
 from zeek_agent_linux._boottime import TICK
 from zeek_agent_linux._bpf import iterator, syscall
+from zeek_agent_linux._bpf.descriptors import Descriptors
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs import tasks
 
@@ -31,7 +32,7 @@ class Tasks:
         """Load the one that every query needs, and check it; raises `OSError`."""
         self._kernel = kernel
         self._iterators: dict[str, iterator.Iterator] = {}
-        self._buffers: list[int] = []
+        self._buffers = Descriptors()
         self._target = kernel.function(tasks.TARGET)
         try:
             check_own(self)
@@ -61,8 +62,7 @@ class Tasks:
 
     def _buffer(self) -> int:
         """Return a new buffer: passes of different iterators may be made at the same time."""
-        self._buffers.append(syscall.create_map(syscall.ARRAY, 4, tasks.BUFFER_BYTES, 1))
-        return self._buffers[-1]
+        return self._buffers.add(syscall.create_map(syscall.ARRAY, 4, tasks.BUFFER_BYTES, 1))
 
     def _load(self, name: str, code: bytes, flags: int = 0) -> None:
         self._iterators[name] = iterator.Iterator(f"zeek_{name}", code, self._target, flags)
@@ -73,8 +73,7 @@ class Tasks:
         for each in self._iterators.values():
             each.close()
         self._iterators.clear()
-        while self._buffers:
-            os.close(self._buffers.pop())
+        self._buffers.close()
 
 
 def parse_texts(raw: bytes) -> Iterator[tuple[Identity, Texts]]:

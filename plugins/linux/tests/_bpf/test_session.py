@@ -1,6 +1,7 @@
 """Programs on the running kernel: attached, full, refused, and gone without a trace."""
 
 import errno
+import gc
 import os
 import subprocess
 import time
@@ -47,6 +48,7 @@ def programs():
 
 def test_attach_and_detach_200_times(kernel):
     """After 200 rounds of all programs no descriptor is left, and so nothing in the kernel."""
+    gc.collect()  # tables of other tests let go
     before = files()
     for _ in range(100):
         with Session(kernel, socket_events.programs(kernel), socket_events.MAPS, 1 << 14):
@@ -64,11 +66,24 @@ def test_attach_and_detach_200_times(kernel):
 
 def test_nothing_without_a_query():
     """Tables that nobody asks have nothing in the kernel."""
+    gc.collect()
     before = files()
     tables = [kind(Host()) for kind in (Processes, Sockets, ProcessesEvents, SocketsEvents)]
     assert [table.source for table in tables] == ["/proc", "sock_diag", None, None]
     assert files() == before
     assert programs() == 0
+
+
+def test_forgotten(kernel):
+    """Whoever forgets to close leaves nothing all the same."""
+    before = files()
+    target = kernel.function(tasks.TARGET)
+    iterator = Iterator("test", tasks.numbers(kernel, threads=False), target)
+    session = Session(kernel, [Program("sched_process_exit", process_events.exit_)], {}, 1 << 14)
+    assert len(files()) > len(before)
+    del iterator, session
+    gc.collect()
+    assert files() == before
 
 
 def test_iterators_200_times(kernel):

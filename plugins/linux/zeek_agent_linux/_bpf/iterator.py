@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from zeek_agent_linux._bpf import syscall
+from zeek_agent_linux._bpf.descriptors import Descriptors
 
 READ = 1 << 16
 """The kernel gives up to 32 KiB at a time."""
@@ -19,11 +20,12 @@ class Iterator:
         """Load *code* for *target*, the number of `bpf_iter_...` in BTF; raises `OSError`."""
         self.name = name
         self._lock = threading.Lock()
-        self._program = syscall.load(name, code, syscall.ITERATOR, target, flags)
+        self._files = Descriptors()
+        program = self._files.add(syscall.load(name, code, syscall.ITERATOR, target, flags))
         try:
-            self._link = syscall.attach_iterator(self._program)
+            self._link = self._files.add(syscall.attach_iterator(program))
         except OSError:
-            os.close(self._program)
+            self._files.close()
             raise
 
     def read(self) -> bytes:
@@ -51,10 +53,8 @@ class Iterator:
     def close(self) -> None:
         """Let go of everything in the kernel once no thread reads; twice is fine."""
         with self._lock:
-            for file in (self._link, self._program):
-                if file >= 0:
-                    os.close(file)
-            self._link = self._program = -1
+            self._files.close()
+            self._link = -1
 
     def __enter__(self) -> Self:
         """Return itself."""
