@@ -124,6 +124,9 @@ class History:
             self.apply(entry)
 
     def find(self, thread: int, time: int | None = None) -> Process | None:
-        """Return the process that a *thread* belongs to or did, at *time* if that is known."""
+        """Return the process that a *thread* belongs to or did.
+
+        *time*, in nanoseconds since boot, tells apart those that have had its ID.
+        """
         pid = self.tree.process_of(thread)
-        return self.tree.at(pid, self._clock.now() if time is None else time)
+        return self.tree.latest(pid) if time is None else self.tree.at(pid, time)
