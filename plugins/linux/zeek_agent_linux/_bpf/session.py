@@ -32,6 +32,8 @@ class Program(NamedTuple):
 
     tracepoint: str
     assemble: Callable[[Kernel, Maps], bytes]
+    may_miss: bool = False
+    """Whether nothing is lost when the kernel skips it because it is at work already."""
 
 
 class MapSpec(NamedTuple):
@@ -57,6 +59,7 @@ class Session:
         """Load all, then attach all; raises `OSError` and leaves nothing behind if one fails."""
         self._files = Descriptors()  # maps, programs, links: to be closed the other way round
         self._programs: list[int] = []
+        """Those of which nothing may be missed."""
         self._ring: Ring | None = None
         self._told = 0
         try:
@@ -73,13 +76,15 @@ class Session:
         self._lost = self._map(MapSpec(syscall.ARRAY, 4, COUNTER_BYTES, 1))
         self.maps = {name: self._map(spec) for name, spec in maps.items()}
         known = Maps(self._ring.fd, self._lost, self.maps)
+        all_: list[int] = []
         for program in programs:
             code = program.assemble(kernel, known)
             target = kernel.tracepoint(program.tracepoint)
             name = f"zeek_{program.tracepoint}"
-            loaded = self._files.add(syscall.load(name, code, syscall.TRACEPOINT, target))
-            self._programs.append(loaded)
-        for loaded in self._programs:
+            all_.append(self._files.add(syscall.load(name, code, syscall.TRACEPOINT, target)))
+            if not program.may_miss:
+                self._programs.append(all_[-1])
+        for loaded in all_:
             self._files.add(syscall.attach_tracepoint(loaded))
 
     def _map(self, spec: MapSpec) -> int:
