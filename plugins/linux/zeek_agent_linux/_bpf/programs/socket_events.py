@@ -91,7 +91,9 @@ def _set_state(kernel: Kernel, maps: Maps, *, is_process: bool) -> bytes:
     The kernel skips a program that it would have to run while the same one is
     at work on that processor, and packets may come at any moment. So what a
     process does and what packets do are told by two programs, of which one has
-    nothing to do at any time. R6 is what the map knows of the socket or 0, R7 the socket, R8 the old and R9
+    nothing to do at any time.
+
+    R6 is what the map knows of the socket or 0, R7 the socket, R8 the old and R9
     the new state; the event is at the end of the stack.
     """
     a = Assembler()
