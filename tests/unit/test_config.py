@@ -52,6 +52,8 @@ keep = 0
 default_pack = false
 [console]
 keys = "vi"
+[linux]
+bpf = false
 [policy]
 tables = ["us*", "zeek_agent"]
 deny_tables = "sockets"
@@ -85,6 +87,7 @@ EXPECTED = {
     "local.rotate_bytes": 0, "local.rotate_seconds": 0.0, "local.keep": 0,
     "local.default_pack": False,
     "console.keys": "vi",
+    "linux.bpf": False,
     "policy.tables": ("us*", "zeek_agent"), "policy.deny_tables": ("sockets",),
     "policy.paths": ("/etc/**",), "policy.deny_paths": ("/etc/shadow",),
     "policy.mask": ("users.email",), "policy.min_interval": 10.0, "policy.max_rows": 1000,

@@ -16,7 +16,7 @@ from zeek_agent_linux import _cgroup, _procfs, _tty
 from zeek_agent_linux._boottime import TICK, BootTime
 from zeek_agent_linux._bpf.choice import Choice
 from zeek_agent_linux._bpf.programs import tasks
-from zeek_agent_linux._processes import CMDLINE_BYTES, PAGE, ProcSource
+from zeek_agent_linux._processes import CMDLINE_BYTES, ProcSource
 from zeek_agent_linux._tasks import Identity, Tasks, Texts, adjusted, times_of_threads
 
 SHORT_NAME = 15
@@ -25,6 +25,17 @@ CHECK_SECONDS = 600.0
 """After which BPF's list of processes is compared with that of ``/proc`` again."""
 MOST_NAMES = 4096
 NO_TIMES = (0, 0, 0)
+
+
+class _Priorities(dict[int, str]):
+    """Priorities as text; there are not many."""
+
+    def __missing__(self, number: int) -> str:
+        self[number] = text = str(number)
+        return text
+
+
+PRIORITIES = _Priorities()
 
 
 class BpfSource:
@@ -67,19 +78,16 @@ class BpfSource:
         """Make the passes that *where* needs, now; return the rows, made as they are taken."""
         paths = part.paths() if where.wants("exe", "cwd") else None
         arguments = part.arguments() if where.wants("cmdline") else None
-        has_times = where.wants("utime", "stime")
-        raw = part.numbers(threads=has_times)
-        more = times_of_threads(raw) if has_times else {}
-        found = self._found(raw, where, more)
+        raw = part.numbers(threads=where.wants("utime", "stime"))
         if time.monotonic() >= self._check_at:
             self._check_at = time.monotonic() + CHECK_SECONDS
             self._find_hidden(raw)
         extra = _Extra(where, paths, arguments)
-        return self._all(extra.of(found) if extra.is_wanted else (row for row, *_ in found), where)
+        return self._all(self._found(raw, where, extra if extra.is_wanted else None), where)
 
     def _all(self, rows: Iterator[Row], where: Where) -> Iterator[Row]:
         yield from rows
-        if self._hidden:
+        if self._hidden:  # none, on most kernels
             pids = frozenset(self._hidden)
             allowed = {**where.allowed, "pid": pids}
             yield from self._proc.rows(Where(where.columns, where.parameters, allowed))
@@ -93,46 +101,48 @@ class BpfSource:
         after = set(map(int, _procfs.listed("/proc")))
         self._hidden = sorted((before & after) - seen)
 
-    def _found(
-        self, raw: bytes, where: Where, more: dict[int, tuple[int, int, int]]
-    ) -> Iterator[tuple[dict[str, Any], int, int, int, int, int, int]]:
-        """Yield of each process the original columns, and what finds the others."""
+    def _found(self, raw: bytes, where: Where, extra: "_Extra | None") -> Iterator[Row]:
+        """Yield the rows of the processes in *raw*."""
         boot = self._boot() if where.wants("startup") else 0
+        more = times_of_threads(raw) if where.wants("utime", "stime") else {}
         names, uids = where.values("name"), where.values("uid")
         name_of, known = self._name, self._names
         for (
-            start, utime, stime, runtime, dead_utime, dead_stime, dead_runtime, told_utime,
-            told_stime, vsize, files, anonymous, shared, group, pid, ppid, uid, gid, ruid, rgid,
-            priority, flags, _, major, minor, is_thread, raw_name,
+            start, utime, stime, runtime, told_utime, told_stime, vsize, rsize, group, pid, ppid,
+            uid, gid, ruid, rgid, priority, flags, major, minor, is_thread, _, raw_name,
         ) in tasks.NUMBERS.struct.iter_unpack(raw):  # fmt: skip
             if is_thread or (uids is not None and uid not in uids):
                 continue
             name = known.get(raw_name) or name_of(raw_name, pid, start, flags)
             if names is not None and name not in names:
                 continue
-            of_threads = more.get(pid, NO_TIMES)
-            user, system = adjusted(
-                utime + dead_utime + of_threads[0], stime + dead_stime + of_threads[1],
-                runtime + dead_runtime + of_threads[2], told_utime, told_stime,
-            )  # fmt: skip
-            yield (
-                {
-                    "name": name,
-                    "pid": pid,
-                    "ppid": ppid,
-                    "uid": uid,
-                    "gid": gid,
-                    "ruid": ruid,
-                    "rgid": rgid,
-                    "priority": str(priority),
-                    "startup": boot + start // TICK * TICK,
-                    "vsize": vsize * PAGE,
-                    "rsize": (max(files, 0) + max(anonymous, 0) + max(shared, 0)) * PAGE,
-                    "utime": user // TICK * TICK,
-                    "stime": system // TICK * TICK,
-                },
-                pid, start, group, flags, major, minor,
-            )  # fmt: skip
+            if told_utime + told_stime >= runtime and pid not in more:
+                user, system = told_utime, told_stime
+            elif stime or told_utime or told_stime or pid in more:
+                others = more.get(pid, NO_TIMES)
+                user, system = adjusted(
+                    utime + others[0], stime + others[1], runtime + others[2],
+                    told_utime, told_stime,
+                )  # fmt: skip
+            else:
+                user, system = runtime, 0
+            row = {
+                "name": name,
+                "pid": pid,
+                "ppid": ppid,
+                "uid": uid,
+                "gid": gid,
+                "ruid": ruid,
+                "rgid": rgid,
+                "priority": PRIORITIES[priority],
+                "startup": boot + start,
+                "vsize": vsize,
+                "rsize": rsize,
+                "utime": user - user % TICK,
+                "stime": system - system % TICK,
+            }
+            if extra is None or extra.add(row, start, group, flags, (major, minor)):
+                yield row
 
     def _name(self, raw: bytes, pid: int, start: int, flags: int) -> str:
         """Return the name of a process as ``/proc`` has it."""
@@ -179,28 +189,28 @@ class _Extra:
             paths is not None or arguments is not None or self._has_group or self._has_tty
         )
 
-    def of(
-        self, found: Iterator[tuple[dict[str, Any], int, int, int, int, int, int]]
-    ) -> Iterator[Row]:
-        """Yield the rows; a process that ended meanwhile gives none."""
-        for row, pid, start, group, flags, major, minor in found:
-            if self._paths is not None:
-                texts = self._paths.get((pid, start))
-                if texts is None:
-                    continue
-                self._add_paths(row, texts)
-            try:
-                if self._arguments is not None:
-                    row["cmdline"] = self._cmdline(pid, start)
-                if self._has_group:
-                    row["cgroup"], row["container"] = self._group(pid, group, flags)
-            except PermissionError:
-                pass  # it must not be looked into
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if self._has_tty and major:
-                row["tty"] = _tty.terminal(_encoded(major, minor), self._terminals())
-            yield row
+    def add(
+        self, row: dict[str, Any], start: int, group: int, flags: int, terminal: tuple[int, int]
+    ) -> bool:
+        """Add columns to the row of a process; False if it has ended meanwhile."""
+        pid = row["pid"]
+        if self._paths is not None:
+            texts = self._paths.get((pid, start))
+            if texts is None:
+                return False
+            self._add_paths(row, texts)
+        try:
+            if self._arguments is not None:
+                row["cmdline"] = self._cmdline(pid, start)
+            if self._has_group:
+                row["cgroup"], row["container"] = self._group(pid, group, flags)
+        except PermissionError:
+            pass  # it must not be looked into
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        if self._has_tty and terminal[0]:
+            row["tty"] = _tty.terminal(_encoded(*terminal), self._terminals())
+        return True
 
     @staticmethod
     def _add_paths(row: dict[str, Any], texts: Texts) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from zeek_agent_core.api import Row, Source, Sourced, Where, storable, text
 from zeek_agent_linux import _processes_bpf, _procfs, _procseed
 from zeek_agent_linux._boottime import TICK, BootTime
-from zeek_agent_linux._bpf.choice import reason_of
+from zeek_agent_linux._bpf.choice import explained
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
 from zeek_agent_linux._bpf.opening import opened
 from zeek_agent_linux._bpf.programs import process_events as programs
@@ -86,7 +86,7 @@ class BpfSource(Source):
                 _check(session)
             kernel.save()
         except OSError as error:
-            raise OSError(reason_of(error)) from error
+            raise explained(error) from error
 
     def existing(self) -> Iterable[Row]:
         """Return all processes that run."""

@@ -59,6 +59,10 @@ class BpfSource:
         """What serves the rows right now."""
         return "BPF" if self._choice.is_at_work else self._proc.name
 
+    def close(self) -> None:
+        """Let go of everything in the kernel; the next query loads it anew."""
+        self._choice.close()
+
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield the sockets that *where* wants."""
         if not where.wants("pid", "process") and is_selective(where):

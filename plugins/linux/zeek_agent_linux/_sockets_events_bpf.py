@@ -10,15 +10,14 @@ on; all other UDP sockets, and the ends of all, when they are listed now and the
 
 import asyncio
 import math
-import os
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from time import monotonic, time_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from zeek_agent_core.api import Row, Source, Sourced
 from zeek_agent_linux import _procfs
 from zeek_agent_linux._boottime import BootTime
-from zeek_agent_linux._bpf.choice import reason_of
+from zeek_agent_linux._bpf.choice import explained
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
 from zeek_agent_linux._bpf.opening import opened
 from zeek_agent_linux._bpf.programs import socket_events as programs
@@ -28,6 +27,7 @@ from zeek_agent_linux._kernelclock import KernelClock
 from zeek_agent_linux._opensockets import PADDED, OpenSockets
 from zeek_agent_linux._readable import Readable
 from zeek_agent_linux._sockdiff import SHARE
+from zeek_agent_linux._sockholders import Holders, Owner
 from zeek_agent_linux._sockquery import FAMILIES
 from zeek_agent_linux._sockrows import Flow, SocketRows
 from zeek_agent_linux._sockseed import open_sockets as open_rows
@@ -37,7 +37,6 @@ WAIT = 1_000_000_000
 """Nanoseconds for which the process of an accepted connection is waited for."""
 LOOK_SECONDS = 1.0
 """Time between two looks for those that are late."""
-OWNER_COLUMNS = frozenset({"pid", "process", "uid", "gid"})
 SOCK_DONE = 1 << 1
 """Flag of a socket whose peer has sent all (include/net/sock.h)."""
 DIRECTIONS = {programs.OUT: "out", programs.IN: "in"}
@@ -59,15 +58,6 @@ Key = tuple[int, int]
 )  # fmt: skip
 
 
-class Owner(NamedTuple):
-    """A process and its effective IDs."""
-
-    pid: int
-    uid: int
-    gid: int
-    name: bytes
-
-
 class BpfSource(Source):
     """Every TCP connection and listening socket, in all network namespaces."""
 
@@ -79,8 +69,7 @@ class BpfSource(Source):
         self._clock = KernelClock(BootTime("/proc"))
         self._rows = SocketRows(table)
         self._waiting: dict[Key, Fields] = {}
-        self._listeners: dict[tuple[int, int], Owner] = {}
-        self._open: OpenSockets | None = None
+        self._holders: Holders
         self._names: dict[bytes, str] = {}
         self._ports: tuple[Collection[Any] | None, Collection[Any] | None] = (None, None)
         self._looked = 0
@@ -95,7 +84,7 @@ class BpfSource(Source):
             with _session(kernel):
                 kernel.save()
         except OSError as error:
-            raise OSError(reason_of(error)) from error
+            raise explained(error) from error
 
     def existing(self) -> Iterable[Row]:
         """Return all sockets that are open."""
@@ -104,11 +93,12 @@ class BpfSource(Source):
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield connections and listening sockets as they come and go."""
         kernel = kernel_of(self.table.host)
-        session = await opened(lambda: _session(kernel))
+        session, sockets = await opened(lambda: _session(kernel)), None
         try:
             yield []
-            self._open = await opened(lambda: OpenSockets(kernel))
-            await asyncio.to_thread(self._seed, self._open)
+            sockets = await opened(lambda: OpenSockets(kernel))
+            self._holders = Holders(sockets)
+            await asyncio.to_thread(self._holders.learn)
             readable = Readable([session.file])
             while True:
                 yield await self._look_at_udp()
@@ -119,8 +109,8 @@ class BpfSource(Source):
                     yield await self._look()
         finally:
             session.close()
-            if self._open is not None:
-                self._open.close()
+            if sockets is not None:
+                sockets.close()
 
     def _pause(self) -> float | None:
         """Return for how many seconds at most nothing but events is of interest."""
@@ -172,6 +162,8 @@ class BpfSource(Source):
                 self._row(accepted, "established", _owner(fields), rows)
             return
         local, remote = self._ports
+        if fields[FAMILY] not in PADDED:
+            return
         if (local is not None and fields[LOCAL_PORT] not in local) or (
             remote is not None and fields[REMOTE_PORT] not in remote
         ):
@@ -184,8 +176,7 @@ class BpfSource(Source):
             self._failed(fields, rows)
         elif kind == programs.LISTENS:
             owner = _owner(fields)
-            if owner is not None:
-                self._listeners[fields[NETNS], fields[LOCAL_PORT]] = owner
+            self._holders.listens(fields[NETNS], fields[LOCAL_PORT], owner)
             self._row(fields, "listen", owner, rows)
         elif kind == programs.CLOSED:
             self._closed(fields, rows)
@@ -196,21 +187,25 @@ class BpfSource(Source):
             row["error"] = fields[ERROR]
 
     def _closed(self, fields: Fields, rows: list[Row]) -> None:
-        owner = _owner(fields)
+        owner, direction = _owner(fields), DIRECTIONS.get(fields[DIRECTION])
         accepted = self._waiting.pop((fields[SOCKET], fields[BEGUN]), None)
-        if owner is None and fields[DIRECTION] == programs.IN:
+        is_connection = fields[REMOTE_PORT] > 0
+        if direction is None and is_connection:
+            before, direction = self._holders.before(fields[SOCKET])
+            owner = owner or before
+        if owner is None and direction == "in":
             owner = self._listener(fields)
         if accepted is not None:
             self._row(accepted, "established", owner, rows)
-        if not fields[DIRECTION] and not fields[REMOTE_PORT]:
-            self._listeners.pop((fields[NETNS], fields[LOCAL_PORT]), None)
+        if not is_connection:
+            self._holders.listens(fields[NETNS], fields[LOCAL_PORT], None)
         row = self._row(fields, "closed", owner, rows, until=fields[TIME])
-        if row is not None and fields[REMOTE_PORT]:
+        if row is not None and is_connection:
+            row["direction"] = direction
             row["sent"], row["received"] = transferred(fields)
 
     def _listener(self, fields: Fields) -> Owner | None:
-        """Return whose the listening socket is: a connection that nobody accepted is its."""
-        return self._listeners.get((fields[NETNS], fields[LOCAL_PORT]))
+        return self._holders.listener(fields[NETNS], fields[LOCAL_PORT])
 
     def _row(
         self,
@@ -257,32 +252,17 @@ class BpfSource(Source):
         """Return rows of the connections whose process has not shown itself for a while."""
         now = self._clock.now()
         first = next(iter(self._waiting.values()))
-        if self._open is None or min(now - first[TIME], now - self._looked) < WAIT:
+        if min(now - first[TIME], now - self._looked) < WAIT:
             return []
         self._looked = now
         late = {key: each for key, each in self._waiting.items() if now - each[TIME] >= WAIT}
-        holders = await asyncio.to_thread(self._holders, self._open, {key[0] for key in late})
+        holders = await asyncio.to_thread(self._holders.find, {key[0] for key in late})
         rows: list[Row] = []
         for key, fields in late.items():
             if self._waiting.pop(key, None) is not None:
                 owner = holders.get(key[0]) or self._listener(fields)
                 self._row(fields, "established", owner, rows)
         return rows
-
-    def _holders(self, sockets: OpenSockets, wanted: set[int]) -> dict[int, Owner]:
-        """Return the processes that hold the sockets *wanted*; for a thread."""
-        return {
-            socket: owner
-            for socket, holder in sockets.holders().items()
-            if socket in wanted and (owner := _living(holder.pid, holder.name)) is not None
-        }
-
-    def _seed(self, sockets: OpenSockets) -> None:
-        """Learn whose the sockets are that listen already; for a thread."""
-        for holder, netns, port in sockets.listening():
-            owner = _living(holder.pid, holder.name)
-            if owner is not None:
-                self._listeners.setdefault((netns, port), owner)
 
 
 def _session(kernel: Kernel) -> Session:
@@ -293,15 +273,6 @@ def _owner(fields: Fields) -> Owner | None:
     """Return the process of an event; there is none of ID 0."""
     pid, uid, gid = fields[PID : PID + 3]
     return Owner(pid, uid, gid, fields[NAME]) if pid else None
-
-
-def _living(pid: int, name: bytes) -> Owner | None:
-    """Return a process with its effective IDs, None if it has ended."""
-    try:
-        status = os.stat(f"/proc/{pid}")  # noqa: PTH116 - paths cost more
-    except OSError:
-        return None
-    return Owner(pid, status.st_uid, status.st_gid, name)
 
 
 def transferred(fields: Fields) -> tuple[int, int]:

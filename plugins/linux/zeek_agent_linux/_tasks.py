@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zeek_agent_linux import _procfs
 from zeek_agent_linux._boottime import TICK
 from zeek_agent_linux._bpf import iterator, syscall
+from zeek_agent_linux._bpf.descriptors import Descriptors
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs import tasks
 
@@ -31,7 +32,7 @@ class Tasks:
         """Load the one that every query needs, and check it; raises `OSError`."""
         self._kernel = kernel
         self._iterators: dict[str, iterator.Iterator] = {}
-        self._buffer = -1
+        self._buffers = Descriptors()
         self._target = kernel.function(tasks.TARGET)
         try:
             check_own(self)
@@ -49,20 +50,19 @@ class Tasks:
     def paths(self) -> dict[Identity, Texts]:
         """Return program and current directory of each process."""
         if "paths" not in self._iterators:
-            self._load("paths", tasks.paths(self._kernel, self._text_buffer()))
+            self._load("paths", tasks.paths(self._kernel, self._buffer()))
         return dict(parse_texts(self._iterators["paths"].read()))
 
     def arguments(self) -> dict[Identity, Texts]:
         """Return the arguments of each process."""
         if "arguments" not in self._iterators:
-            code = tasks.arguments(self._kernel, self._text_buffer())
+            code = tasks.arguments(self._kernel, self._buffer())
             self._load("arguments", code, syscall.SLEEPABLE)
         return dict(parse_texts(self._iterators["arguments"].read()))
 
-    def _text_buffer(self) -> int:
-        if self._buffer < 0:
-            self._buffer = syscall.create_map(syscall.ARRAY, 4, tasks.BUFFER_BYTES, 1)
-        return self._buffer
+    def _buffer(self) -> int:
+        """Return a new buffer: passes of different iterators may be made at the same time."""
+        return self._buffers.add(syscall.create_map(syscall.ARRAY, 4, tasks.BUFFER_BYTES, 1))
 
     def _load(self, name: str, code: bytes, flags: int = 0) -> None:
         self._iterators[name] = iterator.Iterator(f"zeek_{name}", code, self._target, flags)
@@ -73,9 +73,7 @@ class Tasks:
         for each in self._iterators.values():
             each.close()
         self._iterators.clear()
-        if self._buffer >= 0:
-            os.close(self._buffer)
-            self._buffer = -1
+        self._buffers.close()
 
 
 def parse_texts(raw: bytes) -> Iterator[tuple[Identity, Texts]]:
@@ -116,9 +114,9 @@ def check_own(part: Tasks) -> None:
         "name": name.ljust(16, b"\0"),
     }  # fmt: skip
     wrong = [key for key, value in expected.items() if own[key] != value]
-    if own["start"] // TICK != int(fields[_procfs.STARTTIME]):
+    if own["start"] != int(fields[_procfs.STARTTIME]) * TICK:
         wrong.append("startup")
-    if not own["vsize"] or not own["files"] + own["anonymous"]:
+    if not own["vsize"] or not own["rsize"]:
         wrong.append("memory")
     if wrong:
         raise OSError(f"self-check failed: {', '.join(wrong)} differ from /proc")
@@ -127,12 +125,13 @@ def check_own(part: Tasks) -> None:
 def times_of_threads(raw: bytes) -> dict[int, tuple[int, int, int]]:
     """Return the CPU times of all threads but the first, by process."""
     more: dict[int, tuple[int, int, int]] = {}
-    names = tasks.NUMBERS.names
-    pid_at, flag_at = names.index("pid"), names.index("is_thread")
-    for fields in tasks.NUMBERS.struct.iter_unpack(raw):
-        if fields[flag_at]:
-            utime, stime, runtime = more.get(fields[pid_at], (0, 0, 0))
-            more[fields[pid_at]] = utime + fields[1], stime + fields[2], runtime + fields[3]
+    record = tasks.NUMBERS
+    pids = record.column(raw, "pid")
+    for at, is_thread in enumerate(record.column(raw, "is_thread")):
+        if is_thread:
+            _, *own = record.struct.unpack_from(raw, at * record.size)[:4]
+            utime, stime, runtime = more.get(pids[at], (0, 0, 0))
+            more[pids[at]] = utime + own[0], stime + own[1], runtime + own[2]
     return more
 
 

@@ -1,12 +1,12 @@
 """Programs at tracepoints and the ring buffer they fill: attached together, gone together."""
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from zeek_agent_linux._bpf import syscall
+from zeek_agent_linux._bpf.descriptors import Descriptors
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.ring import Records, Ring
 
@@ -32,6 +32,8 @@ class Program(NamedTuple):
 
     tracepoint: str
     assemble: Callable[[Kernel, Maps], bytes]
+    may_miss: bool = False
+    """Whether nothing is lost when the kernel skips it because it is at work already."""
 
 
 class MapSpec(NamedTuple):
@@ -55,9 +57,9 @@ class Session:
         ring_bytes: int = RING_BYTES,
     ) -> None:
         """Load all, then attach all; raises `OSError` and leaves nothing behind if one fails."""
-        self._links: list[int] = []
+        self._files = Descriptors()  # maps, programs, links: to be closed the other way round
         self._programs: list[int] = []
-        self._maps: list[int] = []
+        """Those of which nothing may be missed."""
         self._ring: Ring | None = None
         self._told = 0
         try:
@@ -74,17 +76,19 @@ class Session:
         self._lost = self._map(MapSpec(syscall.ARRAY, 4, COUNTER_BYTES, 1))
         self.maps = {name: self._map(spec) for name, spec in maps.items()}
         known = Maps(self._ring.fd, self._lost, self.maps)
+        all_: list[int] = []
         for program in programs:
             code = program.assemble(kernel, known)
             target = kernel.tracepoint(program.tracepoint)
             name = f"zeek_{program.tracepoint}"
-            self._programs.append(syscall.load(name, code, syscall.TRACEPOINT, target))
-        for loaded in self._programs:
-            self._links.append(syscall.attach_tracepoint(loaded))
+            all_.append(self._files.add(syscall.load(name, code, syscall.TRACEPOINT, target)))
+            if not program.may_miss:
+                self._programs.append(all_[-1])
+        for loaded in all_:
+            self._files.add(syscall.attach_tracepoint(loaded))
 
     def _map(self, spec: MapSpec) -> int:
-        self._maps.append(syscall.create_map(*spec))
-        return self._maps[-1]
+        return self._files.add(syscall.create_map(*spec))
 
     @property
     def file(self) -> int:
@@ -107,9 +111,8 @@ class Session:
 
     def close(self) -> None:
         """Detach, then let go of all; twice is fine."""
-        for files in (self._links, self._programs, self._maps):
-            while files:
-                os.close(files.pop())
+        self._programs.clear()
+        self._files.close()
         if self._ring is not None:
             self._ring.close()
             self._ring = None

@@ -35,6 +35,7 @@ from zeek_agent_linux._bpf.programs.parts import hand_over
 from zeek_agent_linux._bpf.programs.sockets import (
     TCP,
     copy_addresses,
+    jump_if_at_work,
     jump_if_not_at_work,
     probe,
     put_process,
@@ -74,8 +75,23 @@ KEY = -(EVENT.size + 8)
 SCRATCH = KEY - 32
 
 
-def set_state(kernel: Kernel, maps: Maps) -> bytes:
+def by_process(kernel: Kernel, maps: Maps) -> bytes:
+    """Tell of changes of state that are the work of a process."""
+    return _set_state(kernel, maps, is_process=True)
+
+
+def by_packets(kernel: Kernel, maps: Maps) -> bytes:
+    """Tell of changes of state while packets are taken in."""
+    return _set_state(kernel, maps, is_process=False)
+
+
+def _set_state(kernel: Kernel, maps: Maps, *, is_process: bool) -> bytes:
     """Tell of sockets that change their state.
+
+    The kernel skips a program that it would have to run while the same one is
+    at work on that processor, and packets may come at any moment. So what a
+    process does and what packets do are told by two programs, of which one has
+    nothing to do at any time.
 
     R6 is what the map knows of the socket or 0, R7 the socket, R8 the old and R9
     the new state; the event is at the end of the stack.
@@ -86,6 +102,10 @@ def set_state(kernel: Kernel, maps: Maps) -> bytes:
     a.load(R9, R1, THIRD)
     a.load(R2, R7, kernel.member("sock", "sk_protocol"))
     a.jump_if(R2, "!=", TCP, "end")
+    if is_process:
+        jump_if_not_at_work(a, kernel, R7, "end")
+    else:
+        jump_if_at_work(a, kernel, R7, "end")
     row = _begin(a, maps)
     a.jump_if(R9, "==", SYN_SENT, "connects")
     a.jump_if(R9, "==", ESTABLISHED, "established")
@@ -348,8 +368,10 @@ SENDS = "sock_send_length"
 def programs(kernel: Kernel) -> list[Program]:
     """Return the programs to attach: those whose tracepoints the kernel has."""
     found = [
-        Program("inet_sock_set_state", set_state),
-        Program("tcp_rcv_space_adjust", receive),
+        # A process's work is skipped only where packets come between, which is not its business.
+        Program("inet_sock_set_state", by_process, may_miss=True),
+        Program("inet_sock_set_state", by_packets),
+        Program("tcp_rcv_space_adjust", receive, may_miss=True),
     ]
     if kernel.has_tracepoint(SENDS):
         found.append(Program(SENDS, send))
