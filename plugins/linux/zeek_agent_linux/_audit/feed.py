@@ -172,8 +172,7 @@ class Reader:
                 count = await self._drain()
                 self._publish()
                 if monotonic() >= due:
-                    self.mode.check_up()
-                    self._lose("kernel", self.mode.lost())
+                    self._check()
                     due = monotonic() + self._check_seconds
                 await asyncio.sleep(LONG if count > BUSY else SHORT)
         except Exception as error:  # whatever it is, nobody may wait for ever
@@ -181,6 +180,11 @@ class Reader:
                 subscription.fail(error)
         finally:
             self._end()
+
+    def _check(self) -> None:
+        """See whether all is as it was set up, and what the kernel has lost."""
+        self._lose("kernel", self.mode.lost())
+        self.mode.check_up()
 
     def _end(self) -> None:
         with suppress(OSError):
@@ -220,7 +224,7 @@ class Reader:
         gap = self._gaps.count(assembler.newest, assembler.begun, has_overflowed=has_overflowed)
         self._lose("netlink", gap)
         if has_overflowed:
-            self.mode.check_up()  # the kernel lets go of a daemon that is too slow
+            self._check()  # the kernel lets go of a daemon that is too slow
         return total
 
     def _publish(self) -> None:
