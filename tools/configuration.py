@@ -35,6 +35,7 @@ Settings that tables read.
 | `[tables.files] max_matches` | 100000 | paths a pattern may match; more is an error |
 | `[tables.files] max_line_bytes` | 1048576 | a longer line is cut, and counted as a warning |
 | `[tables.files] max_hash_bytes` | 1073741824 | a larger file is not hashed, and counted |
+| `[tables.audit] ...` | | see [auditing](auditing.md) |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
 
 ## [[query]]

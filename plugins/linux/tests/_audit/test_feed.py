@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 
 import pytest
-from zeek_agent_linux._audit import feed as module
+from zeek_agent_linux._audit import subscription as module
 from zeek_agent_linux._audit.feed import Feed
 from zeek_agent_linux._audit.interest import Interest
 from zeek_agent_linux._audit.records import EOE, SYSCALL

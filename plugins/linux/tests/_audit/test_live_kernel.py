@@ -232,6 +232,18 @@ async def test_being_replaced_is_noticed(kernel, running, scratch):
     assert kernel.status().pid == daemon.pid
 
 
+async def test_a_daemon_that_was_let_go_is_one_again(kernel, running, scratch):
+    """When the kernel drops its daemon, and no other has come, the agent is it again."""
+    host = Host()
+    feeds_of(host, check_seconds=0.1)
+    async with running(ProcessEvents(host)) as run:
+        kernel.control.set(pid=0)
+        await run.until(lambda _: kernel.status().pid == os.getpid(), "daemon")
+        await scratch(TRUE)
+        await run.until(lambda rows: rows)
+        assert (run.table.source, run.table.losses) == ("netlink", {})
+
+
 async def test_rules_that_somebody_removes_come_back(kernel, running, scratch):
     """What `auditctl -D` removes is loaded again at the next look."""
     host = Host()
@@ -283,9 +295,9 @@ async def test_what_we_are_too_slow_for_is_counted(kernel, running, scratch):
             [sys.executable, "-c", f"import os; os.setuid({kernel.scratch}){BURST}"]
         )
         process.wait()  # blocks the event loop: nothing is read meanwhile
-        await scratch(TRUE)
         await run.until(lambda rows: run.table.losses.get("netlink"), "loss")
-        await run.until(lambda rows: rows[-1]["ppid"] == os.getpid())
+        await scratch(TRUE)
+        await run.until(lambda rows: sum(row["ppid"] == os.getpid() for row in rows) == 2)
     assert len(run.rows) + sum(run.table.losses.values()) >= 302
 
 

@@ -130,8 +130,8 @@ class NetlinkMode(Mode):
 
     def check_up(self) -> None:
         """Raise `TableError` if another process is the daemon now."""
-        if self._daemon is not None and not self._daemon.is_ours():
-            raise TableError("audit", "another process became the audit daemon")
+        if self._daemon is not None:
+            self._daemon.hold_on(self.stream)
         super().check_up()
 
     def close(self) -> None:

@@ -12,13 +12,14 @@ from typing import ClassVar
 
 from zeek_agent_core.api import Row, Source, Sourced, TableError
 from zeek_agent_linux._audit.assembler import Event
-from zeek_agent_linux._audit.feed import Feed, Subscription
+from zeek_agent_linux._audit.feed import Feed
 from zeek_agent_linux._audit.hub import feeds_of
 from zeek_agent_linux._audit.interest import Interest, interest_in
 from zeek_agent_linux._audit.modes import MODES, AudispMode, Mode, MulticastMode, machine
 from zeek_agent_linux._audit.netlink import Control, refusal
 from zeek_agent_linux._audit.rules import EUID, PID, uncovered
 from zeek_agent_linux._audit.settings import OFF, Settings
+from zeek_agent_linux._audit.subscription import Subscription
 
 FIELDS = {"pid": PID, "uid": EUID}
 """The columns of such tables that rules know; `uid` is the effective one."""

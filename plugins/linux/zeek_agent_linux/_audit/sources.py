@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 from zeek_agent_core.api import Host, Row, Source, Sourced, TableError, Where
 from zeek_agent_core.errors import ConfigError
 from zeek_agent_linux._audit.assembler import Event
-from zeek_agent_linux._audit.feed import Feed, Subscription
+from zeek_agent_linux._audit.feed import Feed
 from zeek_agent_linux._audit.hub import feeds_of
 from zeek_agent_linux._audit.interest import Interest, interest_in
 from zeek_agent_linux._audit.modes import AudispMode, Mode, MulticastMode, NetlinkMode
 from zeek_agent_linux._audit.settings import DEFAULTS, OFF, SECTION, SYSCALLS, Settings
+from zeek_agent_linux._audit.subscription import Subscription
 
 
 class AuditTable(Sourced):
