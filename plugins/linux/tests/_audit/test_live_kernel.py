@@ -9,13 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from zeek_agent_linux._audit.daemon import FILE
+from hypothesis import given
+from hypothesis import strategies as st
+from zeek_agent_linux._audit.daemon import FILE, objection
 from zeek_agent_linux._audit.hub import feeds_of
+from zeek_agent_linux._audit.interest import Interest
 from zeek_agent_linux._audit.netlink import HEADER, NETLINK_AUDIT
 from zeek_agent_linux._audit.rules import KEY
 from zeek_agent_linux._audit.sources import Audisp, Multicast, Netlink
 from zeek_agent_linux._audit.status import LOCKED, PANIC, Status
 from zeek_agent_linux._audit.streams import Netlink as NetlinkStream
+from zeek_agent_linux._audit.syscalls import EXEC
 from zeek_agent_linux.file_events import FileEvents
 from zeek_agent_linux.process_events import ProcessEvents
 from zeek_agent_linux.socket_events import SocketEvents
@@ -59,6 +63,11 @@ def audit_sockets():
         with suppress(OSError):
             own.add(str(descriptor.readlink()))
     return len({f"socket:[{inode}]" for inode in inodes} & own)
+
+
+def open_files():
+    """Return how many files this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_all_is_left_as_it_was(kernel, running, scratch, tmp_path):
@@ -313,6 +322,29 @@ async def test_forged_messages_are_ignored(kernel):
     stream.close()
 
 
+@given(st.binary(max_size=200), st.integers(0, 70_000))
+def test_cut_messages_are_no_records(raw, kind):
+    """Whatever a message holds, and however short it is, it is read or passed over."""
+    stream, taken = NetlinkStream(), []
+    message = raw[:4] + kind.to_bytes(4, "little") + raw[4:]
+    stream._pass_on(memoryview(message), taken.append)
+    stream._pass_on(memoryview(message.ljust(16, b"x") + b"audit(1.2:3): " + raw), taken.append)
+    stream.close()
+
+
+async def test_a_hundred_starts_leave_nothing(kernel):
+    """However often auditing begins and ends, nothing of it stays, here or in the kernel."""
+    host, before = Host(), kernel.settled()
+    feed = feeds_of(host)["netlink"]
+    interest = Interest(EXEC, (((1, 0x40000000, kernel.scratch),),))
+    descriptors = open_files()
+    for _ in range(100):
+        async with feed.subscribed(interest, lambda *_: None):
+            pass
+    assert kernel.settled() == before
+    assert open_files() == descriptors
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
@@ -326,7 +358,5 @@ async def test_forged_messages_are_ignored(kernel):
 )
 def test_some_states_are_left_alone(status, reason):
     """Locked rules, a host that halts at a loss, a living daemon: the agent keeps its hands off."""
-    from zeek_agent_linux._audit.daemon import objection
-
     found = objection(status)
     assert (reason is None and found is None) or reason in found
