@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from contextlib import suppress
 
 import pytest
@@ -188,6 +189,27 @@ async def test_what_cannot_be_opened_is_told(modes):
         await Table().read(feed)
     assert mode.is_closed
     assert not feed._subscriptions
+
+
+async def test_a_stop_while_it_opens_leaves_nothing(modes):
+    """A thread that is about to open the stream is waited for, then all is closed."""
+    mode, may_open = Mode(), threading.Event()
+    opened = mode.open
+
+    def slowly():
+        may_open.wait()
+        opened()
+
+    mode.open = slowly
+    task = asyncio.create_task(Table().read(Feed(lambda: mode)))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    assert not mode.is_closed
+    may_open.set()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert mode.is_closed
 
 
 async def test_a_table_that_does_not_read_loses_its_own(feed, modes, monkeypatch):

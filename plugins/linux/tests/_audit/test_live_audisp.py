@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 from time import time
 
 import pytest
@@ -65,7 +66,8 @@ def auditd(kernel, tmp_path):
             await asyncio.sleep(0.02)
         raise AssertionError(f"auditd does not start: {process.poll()}")
 
-    return start
+    yield start
+    Path("/run/auditd.pid").unlink(missing_ok=True)  # if it had to be killed
 
 
 @pytest.mark.parametrize("log_format", ["RAW", "ENRICHED"])

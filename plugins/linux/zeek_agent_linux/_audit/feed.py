@@ -49,9 +49,11 @@ class Feed:
         if self._task is not None and not self._task.done():
             return
         mode = self._make()
+        opening = asyncio.ensure_future(asyncio.to_thread(mode.open))
         try:
-            await asyncio.to_thread(mode.open)
+            await asyncio.shield(opening)
         except BaseException:
+            await asyncio.wait([opening])  # a thread cannot be stopped half-way
             mode.close()
             raise
         self._reader = Reader(mode, self._subscriptions, self._check_seconds)
