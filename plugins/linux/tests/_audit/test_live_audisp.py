@@ -117,6 +117,19 @@ def lines(serial, text="true"):
     ).encode()
 
 
+async def test_a_socket_that_nobody_serves_is_passed_over(kernel, running, tmp_path):
+    """What a dispatcher that was killed left behind is no reason to see nothing."""
+    path = tmp_path / "events"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+    kernel.load("execve")
+    kernel.control.set(enabled=1)
+    kernel.daemon()
+    async with running(ProcessEvents(Host(settings={"audit": {"socket": str(path)}}))) as run:
+        assert run.table.source == "multicast"
+        await run.until(lambda _: "audisp: cannot connect to" in run.table.last_warning, "warning")
+
+
 async def test_the_socket_may_come_and_go(kernel, running, tmp_path):
     """When the dispatcher closes its socket, multicast serves; it is no error of the agent."""
     path = tmp_path / "events"

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -320,6 +321,23 @@ async def test_forged_messages_are_ignored(kernel):
     assert stream.drain(taken.append, 10) == 1
     assert taken == []
     stream.close()
+
+
+@pytest.mark.parametrize("kind", [Audisp, Netlink, Multicast])
+def test_without_rights_the_reason_is_told(kind):
+    """A user who may not audit is told so by every source, and nothing else happens."""
+    code = f"""
+import os
+from zeek_agent_core.api import Host
+from zeek_agent_linux._audit.sources import {kind.__name__} as kind
+from zeek_agent_linux.process_events import ProcessEvents
+table = ProcessEvents(Host())
+os.setuid(65534)
+try: kind(table).check()
+except OSError as error: print(error.strerror)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "auditing is not permitted (CAP_AUDIT_CONTROL, CAP_AUDIT_READ)\n"
 
 
 @given(st.binary(max_size=200), st.integers(0, 70_000))

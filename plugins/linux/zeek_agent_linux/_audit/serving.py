@@ -61,8 +61,9 @@ class ServingSource(Source):
         for mode in modes:
             try:
                 mode.check(self.table.host, self.needed)
-            except TableError as error:
-                reasons.append(f"{mode.name}: {error.reason}")
+            except (OSError, TableError) as error:
+                reason = error.strerror if isinstance(error, OSError) else error.reason
+                reasons.append(f"{mode.name}: {reason}")
             else:
                 self._mode = mode
                 return
@@ -74,7 +75,7 @@ class ServingSource(Source):
             with Control() as control:
                 daemon, loaded = control.status().pid, control.rules()
         except OSError as error:
-            raise TableError(self.table.name, refusal(error)) from error
+            raise refusal(error) from error
         missing = uncovered(machine()[0], self.needed, loaded) if machine() else list(self.needed)
         if daemon in {0, os.getpid()} or missing:
             raise TableError(
