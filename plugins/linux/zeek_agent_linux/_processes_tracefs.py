@@ -51,7 +51,7 @@ class TraceSource(Source):
         self._lost = 0
 
     def _instance(self) -> Instance:
-        may_mount = self.table.setting("mount")
+        may_mount = self.table.setting("mount_tracefs")
         return Instance(self.table.host, NAME, TRACED, may_mount=may_mount)
 
     def check(self) -> None:
@@ -124,12 +124,14 @@ class TraceSource(Source):
 
     def _started(self, time: int, gone: set[int], pid: int, path: bytes) -> EventRow | None:
         process = self._tree.execute(pid)
-        extra = {}
-        if self._rows.wants_started and self._facts.are_wanted:
-            if pid not in gone:
+        extra: EventRow = {}
+        wants_ids = self.table.wanted.wants("uid", "gid", "ruid", "rgid")
+        if self._facts.are_wanted or wants_ids:
+            if pid not in gone and self._rows.may_want(process):
                 short = path.rpartition(b"/")[2][:SHORT_NAME]
                 extra = self._facts.read(process, short)
-            self._facts.inherit(process, self._tree)
+            if self._facts.inherit(process, self._tree):
+                extra["incomplete"] = True
         process.name = text(path)
         startup = self._clock.startup(process.started)
         return self._rows.started(process, self._clock.micros(time), startup, extra)

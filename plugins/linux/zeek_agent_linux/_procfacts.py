@@ -94,23 +94,25 @@ class Facts:
         """Read of parents anew: they may have changed directory since."""
         self._of_parents.clear()
 
-    def inherit(self, process: Process, tree: ProcessTree) -> None:
-        """Take from the parent what could not be read of *process* itself.
+    def inherit(self, process: Process, tree: ProcessTree) -> bool:
+        """Take from the parent what could not be read; return whether the directory was.
 
-        A child is in the directory of its parent unless it has changed it
-        before; it stays in its login and in its container.
+        A process stays in its login and in its container. It is in the
+        directory of its parent as well unless it has changed it: a guess.
         """
         if not self._inherited or process.ppid is None:
-            return
+            return False
         parent = self._of_parents.get(process.ppid)
         if parent is None:
             parent = self._of_parents[process.ppid] = self._read_parent(process.ppid, tree)
-        if process.cwd is None:
-            process.cwd = parent.cwd
         if process.auid is None:
             process.auid = parent.auid
         if process.cgroup is None and parent.container is not None:
             process.cgroup, process.container = parent.cgroup, parent.container
+        if process.cwd is not None or parent.cwd is None:
+            return False
+        process.cwd = parent.cwd
+        return True
 
     def _read_parent(self, pid: int, tree: ProcessTree) -> Process:
         found = Process(pid)
@@ -120,8 +122,6 @@ class Facts:
                 part(directory, found, {})
         known = tree.alive.get(pid)
         if known is not None:
-            found.cwd = found.cwd or known.cwd
-            known.cwd = found.cwd
             found.auid = known.auid if found.auid is None else found.auid
             if found.cgroup is None:
                 found.cgroup, found.container = known.cgroup, known.container
