@@ -44,6 +44,7 @@ Settings that tables read.
 | `[tables.system_logs_events] directory` | "" | another journal to read |
 | `[tables.system_logs_events] files` | see its page | files of syslog, where there is no journal |
 | `[tables.system_logs_events] catch_up` | 86400 | seconds to go back at most when the agent did not run |
+| `[tables.audit] ...` | | see [auditing](auditing.md) |
 | `[tables.processes_events] source` | "" | the only source to use, by its name; empty: the best that works |
 | `[tables.processes_events] initial` | false | whether to begin with what runs already, in state `running` |
 | `[tables.processes_events] forks` | false | whether processes that are made are told before they execute a program, in state `forked` |

@@ -27,7 +27,7 @@ TAIL = (
 )
 SCRATCH = 61_234
 """A user ID that nobody has: only what tests do is recorded, nothing else on the host."""
-SECONDS = 10.0
+SECONDS = 20.0
 TEST_KEY = "zeek-agent-tests"
 LOCK = Path("/run/lock/zeek-agent-audit-tests")
 

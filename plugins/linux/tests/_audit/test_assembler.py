@@ -135,6 +135,18 @@ def test_other_records_do_not_matter():
     assert (serials(assembler), assembler.begun, assembler.incomplete) == ([3], 3, 0)
 
 
+def test_an_event_is_counted_once():
+    """Whether its first record was lost, and one of another type comes before the rest."""
+    assembler = fed(record(1, 1323), record(1, CWD), record(1, EOE), *records(2))
+    assert (assembler.begun, assembler.incomplete) == (2, 1)
+
+
+def test_a_rest_is_a_loss():
+    """Of a program that gained capabilities a record of that may be all that came."""
+    assembler = fed(record(1, 1321), record(1, EOE), *records(2))
+    assert (serials(assembler), assembler.incomplete) == ([2], 1)
+
+
 def test_calls_through_a_ring_are_no_loss():
     """An event of io_uring has another first record, and no call that tables know."""
     assembler = fed(record(1, 1336, "uring_op=18"), record(1, PATH, "item=0"), record(1, EOE))

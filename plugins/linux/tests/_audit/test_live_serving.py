@@ -114,8 +114,11 @@ async def test_beside_a_daemon_with_rules_it_serves(kernel, running, scratch):
     kernel.control.set(enabled=1)
     kernel.daemon()
     before = kernel.settled()
-    async with running(ProcessesEvents(Host())) as run:
-        assert run.table.source == "audit"
+
+    class Table(ProcessesEvents):
+        sources = (ProcessSource,)
+
+    async with running(Table(Host())) as run:
         pid = await scratch("os.execv('/bin/true', ['true'])")
         rows = await run.until(lambda rows: len(rows) == 2)
         assert [(row["pid"], row["state"]) for row in rows] == [(pid, "started"), (pid, "stopped")]

@@ -12,13 +12,14 @@ from typing import ClassVar
 
 from zeek_agent_core.api import Row, Source, Sourced, TableError
 from zeek_agent_linux._audit.assembler import Event
-from zeek_agent_linux._audit.feed import Feed, Subscription
+from zeek_agent_linux._audit.feed import Feed
 from zeek_agent_linux._audit.hub import feeds_of
 from zeek_agent_linux._audit.interest import Interest, interest_in
 from zeek_agent_linux._audit.modes import MODES, AudispMode, Mode, MulticastMode, machine
 from zeek_agent_linux._audit.netlink import Control, refusal
 from zeek_agent_linux._audit.rules import EUID, PID, uncovered
 from zeek_agent_linux._audit.settings import OFF, Settings
+from zeek_agent_linux._audit.subscription import Subscription
 
 FIELDS = {"pid": PID, "uid": EUID}
 """The columns of such tables that rules know; `uid` is the effective one."""
@@ -60,8 +61,9 @@ class ServingSource(Source):
         for mode in modes:
             try:
                 mode.check(self.table.host, self.needed)
-            except TableError as error:
-                reasons.append(f"{mode.name}: {error.reason}")
+            except (OSError, TableError) as error:
+                reason = error.strerror if isinstance(error, OSError) else error.reason
+                reasons.append(f"{mode.name}: {reason}")
             else:
                 self._mode = mode
                 return
@@ -73,7 +75,7 @@ class ServingSource(Source):
             with Control() as control:
                 daemon, loaded = control.status().pid, control.rules()
         except OSError as error:
-            raise TableError(self.table.name, refusal(error)) from error
+            raise refusal(error) from error
         missing = uncovered(machine()[0], self.needed, loaded) if machine() else list(self.needed)
         if daemon in {0, os.getpid()} or missing:
             raise TableError(

@@ -1,5 +1,6 @@
 """Sources of tables: audit events, by one of the three ways to get them."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, ClassVar
@@ -7,11 +8,14 @@ from typing import Any, ClassVar
 from zeek_agent_core.api import Host, Row, Source, Sourced, TableError, Where
 from zeek_agent_core.errors import ConfigError
 from zeek_agent_linux._audit.assembler import Event
-from zeek_agent_linux._audit.feed import Feed, Subscription
+from zeek_agent_linux._audit.feed import Feed
 from zeek_agent_linux._audit.hub import feeds_of
 from zeek_agent_linux._audit.interest import Interest, interest_in
 from zeek_agent_linux._audit.modes import AudispMode, Mode, MulticastMode, NetlinkMode
 from zeek_agent_linux._audit.settings import DEFAULTS, OFF, SECTION, SYSCALLS, Settings
+from zeek_agent_linux._audit.subscription import Subscription
+
+log = logging.getLogger(__name__)
 
 
 class AuditTable(Sourced):
@@ -96,8 +100,9 @@ class AuditSource(Source):
         feed, table = self._feed, self.table
         async with feed.subscribed(self._interest(), table.lose) as subscription:
             self._subscription = subscription
-            if missing := feed.missing(subscription.interest):
-                table.warn(f"no audit rule records every {', '.join(missing)}")
+            if missing := ", ".join(feed.missing(subscription.interest)):
+                table.warn(f"no audit rule records every {missing}")
+                log.warning("table %s: no audit rule records every %s", table.name, missing)
             yield []
             async for events in subscription.batches():
                 table.look_ahead(events)
