@@ -54,12 +54,6 @@ class SystemLogsEvents(Sourced):
         Column("uid", Type.COUNT, "user ID of that process"),
         Column("unit", Type.TEXT, "service that it belongs to (systemd unit)", pushdown=EQ),
         Column(
-            "facility",
-            Type.TEXT,
-            "kind of the writer: number of syslog's facility (Linux), category (macOS), channel "
-            "(Windows)",
-        ),
-        Column(
             "fields",
             Type.TEXT,
             "further fields that the settings ask for, as JSON object: text, or a list of texts "

@@ -36,7 +36,6 @@ def test_all_columns():
         "pid": 4711,
         "uid": 0,
         "unit": "ssh.service",
-        "facility": "10",
     }
 
 

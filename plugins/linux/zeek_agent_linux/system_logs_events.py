@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from zeek_agent_core.api import Host, Row, hookimpl
 from zeek_agent_core.schema import system_logs_events
@@ -65,7 +66,8 @@ class JournalSource(LogSource):
 
     def _row(self, journal: Journal) -> Row:
         plan = self._plan
-        row = plan.row(journal.get, journal.time())
+        row: dict[str, Any] = {"time": journal.time()}
+        journal.fill(row, plan.steps)
         if plan.wants_more:
             row["fields"] = plan.more(journal.all())
         return row
