@@ -37,6 +37,12 @@ def tree():
         directory.rmdir()
 
 
+def run_here(command):
+    """Return what *command* prints."""
+    root = Path(__file__).parents[3]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=root).stdout
+
+
 def watching(tree, source, *paths, **settings):
     """Return a listener to a table that watches *paths* of *tree*, or `w`."""
     patterns = tuple(str(tree / path) for path in paths or ("w",))
@@ -254,6 +260,31 @@ async def test_bounded_watches(tree, source):
         await tells(found, tree, ("created", "w/f", None))
 
 
+BOUNDED = """
+import asyncio, pathlib, sys
+from zeek_agent_linux.files_events import FilesEvents
+from plugins.linux.tests.listening import Listener, made
+
+async def main():
+    settings = {"paths": (sys.argv[1],), "source": "inotify"}
+    async with Listener(made(FilesEvents, **settings)) as found:
+        print(found.table.last_warning)
+
+pathlib.Path("/proc/sys/user/max_inotify_watches").write_text("5")
+asyncio.run(main())
+"""
+
+
+def test_the_kernels_own_bound(tree):
+    """Where the kernel allows no more watches that is said, too."""
+    for number in range(20):
+        (tree / f"w/{number}").mkdir()
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", BOUNDED]
+    said = run_here([*command, str(tree / "w")])
+    assert said.startswith("5 directories are watched and no more")
+    assert "fs.inotify.max_user_watches" in said
+
+
 @SOURCES
 async def test_conditions_on_the_path(tree, source):
     """Just what a query wants is watched and told; what becomes wanted is, too."""
@@ -329,9 +360,7 @@ asyncio.run(main())
 def test_without_capabilities(tree):
     """Without the capability for fanotify, inotify serves, and it is said why."""
     command = [sys.executable, "-c", CHECK, str(tree / "w")]
-    root = Path(__file__).parents[3]
-    run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
-    assert run.stdout.startswith("inotify | served by inotify; fanotify: run as root")
+    assert run_here(command).startswith("inotify | served by inotify; fanotify: run as root")
 
 
 def test_patterns_that_make_no_sense():

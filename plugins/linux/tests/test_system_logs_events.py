@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 from zeek_agent_linux import _libsystemd
-from zeek_agent_linux.system_logs_events import SystemLogsEvents
+from zeek_agent_linux.system_logs_events import (
+    JournalctlSource,
+    JournalSource,
+    SystemLogsEvents,
+)
 
 from plugins.linux.tests.journald import Journald
 from plugins.linux.tests.listening import Listener, made
@@ -131,6 +135,35 @@ async def test_the_fallback_goes_on_where_the_library_was(journald, table):
         journald.send(*numbered(3, 5))
         await log.count(2)
         assert messages(log.rows) == expected(3, 5)
+
+
+class Failing(JournalSource):
+    """The library, as if it could not read one of the messages."""
+
+    def _row(self, journal):
+        row = super()._row(journal)
+        if row["message"] == "message 3":
+            raise RuntimeError("it cannot be read")
+        return row
+
+
+class Falling(SystemLogsEvents):
+    """The table with a library that fails."""
+
+    sources = (Failing, JournalctlSource)
+
+
+async def test_the_library_fails_at_work(journald, tmp_path):
+    """When the library fails the child goes on, and each message comes once; there is no gap."""
+    table = made(Falling, state=tmp_path, directory=str(journald.directory))
+    async with Listener(table) as log:
+        assert table.source == "journal"
+        for number in range(6):
+            journald.send(*numbered(number, number + 1))
+            await asyncio.sleep(0.3)
+        await log.until(lambda: len(messages(log.rows)) == 6)
+        assert messages(log.rows) == expected(0, 6)
+        assert (table.source, table.losses) == ("journalctl", {})
 
 
 @BOTH

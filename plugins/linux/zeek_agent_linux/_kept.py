@@ -10,7 +10,7 @@ from zeek_agent_core.api import Host, Marked, Row, Source, Sourced
 from zeek_agent_linux._bookmark import Bookmark
 from zeek_agent_linux._journal import Start, sequence
 
-HOLD = 30.0
+HOLD = 120.0
 """Seconds to wait at most for queries to read what they have, before more is given."""
 
 

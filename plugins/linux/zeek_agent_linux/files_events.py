@@ -73,7 +73,7 @@ class WatchSource(Source):
         if watches.is_full:
             self.table.tell(
                 f"{len(watches)} directories are watched and no more: raise max_watches in "
-                "[tables.files_events], or narrow paths"
+                "[tables.files_events] (and fs.inotify.max_user_watches), or narrow paths"
             )
         for path, error in watches.refused.items():
             self.table.tell(f"cannot watch {path}: {error.strerror}")
