@@ -39,11 +39,10 @@ class KeptTable(Sourced):
         """Before which nothing is of interest any more, in µs since the epoch."""
         return int((time.time() - self.setting("catch_up")) * 1e6)
 
-    def start(self, place: str, back: int = 0) -> Start:
-        """Return where to begin in the journal: at the bookmark *place*, or *back* from the end."""
-        cursor = self.bookmark.place(place)
+    def start(self, cursor: object, back: int = 0) -> Start:
+        """Return where to begin in the journal: at *cursor*, or so many entries *back*."""
         if not isinstance(cursor, str) or sequence(cursor) is None:
-            cursor = None
+            return Start(None, self.earliest, back)
         return Start(cursor, self.earliest, back)
 
 

@@ -44,7 +44,7 @@ class JournalSource(LogSource):
         """Yield what is logged, from the bookmark on."""
         table = self.table
         async with table.kept_bookmark():
-            start = table.start(self.place, table.back)
+            start = table.start(table.bookmark.place(self.place), table.back)
             self._follower = _journal.Follower(table.directory, start, self._row)
             self.wanted_changed()
             async with aclosing(self._follower.chunks()) as chunks:
@@ -103,7 +103,7 @@ class JournalctlSource(LogSource):
 
     async def _start(self) -> _journal.Start:
         """Return where to begin, by a cursor: what comes while the child starts is not missed."""
-        start = self.table.start(self.place, self.table.back)
+        start = self.table.start(self.table.bookmark.place(self.place), self.table.back)
         if start.cursor is None:
             count = start.back + 1
             arguments = _journalctl.newest(self.table.directory, count)
