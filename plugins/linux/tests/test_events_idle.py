@@ -16,7 +16,7 @@ from plugins.linux.tests.journald import Journald
 from plugins.linux.tests.listening import made
 from zeek_agent_core.events import Events
 
-ROUNDS = 20
+ROUNDS = 10
 
 
 def held():

@@ -12,7 +12,7 @@ from zeek_agent_linux._actors import UNKNOWN, Actor
 from zeek_agent_linux._changes import Change, Tally
 from zeek_agent_linux._happenings import Happening, Heard, Notifier, What
 from zeek_agent_linux._readiness import Readiness
-from zeek_agent_linux._trees import Interest, Overlaps, Plan, Watches, everywhere
+from zeek_agent_linux._trees import Interest, Overlaps, Plan, Watches, below, everywhere
 
 FEW = 32
 """Events at one time that are few."""
@@ -56,8 +56,10 @@ class FileWatch:
         """Whether there is more to watch than is watched, so that `plan` is needed."""
         self.overflows = 0
         self._actors: dict[int, Actor] = {}
-        self._halves: dict[int, tuple[Place, Change]] = {}
+        self._halves: dict[int, tuple[Happening, Change]] = {}
         """What was moved away, by cookie, until it is known where to."""
+        self._moved: set[str] = set()
+        """Directories that were moved, in which there may be new ones not watched yet."""
 
     def plan(self, overlaps: Overlaps, *, is_news: bool = False) -> list[Change]:
         """Look what there is to watch, as far as it *overlaps*, and watch it; for a thread.
@@ -108,8 +110,12 @@ class FileWatch:
                 await ready.wait(left)
             left = until - time.monotonic()
         for cookie in waiting & self._halves.keys():
-            place, change = self._halves.pop(cookie)
+            happening, change = self._halves.pop(cookie)
+            # The directory itself may have another name by now.
+            place = self._place(happening.watch, happening.name)
             tally.extend(await self._renaming(change, place, NOWHERE))
+        if self._moved:
+            tally.extend(await asyncio.to_thread(self._look_again, time.time_ns() // 1000))
         return tally
 
     async def _hear(self, heard: Heard, tally: Tally) -> None:
@@ -156,11 +162,12 @@ class FileWatch:
             return await self._renaming(change, place, new)
         changes: list[Change] = []
         if what & What.MOVED_FROM and cookie:
-            self._halves[cookie] = place, change
+            self._halves[cookie] = happening, change
         elif what & What.MOVED_FROM:
             changes += await self._renaming(change, place, NOWHERE)
         if what & What.MOVED_TO:
-            old, _ = self._halves.pop(cookie, (NOWHERE, change))
+            half = self._halves.pop(cookie, None)
+            old = NOWHERE if half is None else self._place(half[0].watch, half[0].name)
             changes += await self._renaming(change, old, place)
         return changes + await self._happened(change, what, place)
 
@@ -185,15 +192,31 @@ class FileWatch:
 
     async def _renaming(self, change: Change, old: Place, new: Place) -> list[Change]:
         """Return the change of a name; *change* says all but the names."""
+        inside: list[Change] = []
         if change.is_directory:
             self.is_stale |= new.path is not None and new.interest.leads(new.name)
             if old.path is not None:
                 self.watches.moved(old.path, new.path if new.is_wanted else None)
+                self._moved |= {new.path} if new.path is not None and new.is_wanted else set()
             if new.path is not None and new.is_wanted and not self.watches.is_watched(new.path):
-                await asyncio.to_thread(self._enter, new.path, change.time)
+                inside = await asyncio.to_thread(self._enter, new.path, change.time)
         if not old.is_wanted and not new.is_wanted:
             return []
-        return [change._replace(action=_changes.RENAMED, path=new.path, old_path=old.path)]
+        renamed = change._replace(action=_changes.RENAMED, path=new.path, old_path=old.path)
+        return [renamed, *inside]
+
+    def _look_again(self, now: int) -> list[Change]:
+        """Watch directories that were made in others just before these were moved."""
+        moved, self._moved = self._moved, set()
+        changes: list[Change] = []
+        for top in moved:
+            for path in below(self._root, top):
+                if not self.watches.is_watched(path) and self._overlaps(path):
+                    changes.append(
+                        Change(now, _changes.CREATED, path, is_directory=True, is_guess=True)
+                    )
+                    changes += self._enter(path, now)
+        return changes
 
     def _enter(self, path: str, now: int) -> list[Change]:
         """Watch a new directory; return what was in it before it was watched."""
