@@ -79,6 +79,12 @@ def test_further_fields():
     assert _entries.Plan(COLUMNS, ("C",)).more(pairs) is None
 
 
+def test_further_fields_are_bounded():
+    """However much is in an entry, what is held of it is bounded."""
+    pairs = [(b"F%d" % number, b"x" * 100_000) for number in range(100)]
+    assert 100_000 < len(_entries.Plan(COLUMNS, ("*",)).more(pairs)) < 300_000
+
+
 @pytest.mark.parametrize(
     ("where", "expected"),
     [

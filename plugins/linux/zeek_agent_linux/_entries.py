@@ -17,7 +17,9 @@ Step = tuple[str, Callable[[bytes], Any], tuple[bytes, ...]]
 """A column, what makes its value, and the fields that may have it."""
 
 LONGEST = 64 * 1024
-"""Bytes of a message that are read."""
+"""Bytes of a field that are read."""
+MOST = 4 * LONGEST
+"""Bytes of all fields that the column `fields` holds."""
 
 Pairs = Iterable[tuple[bytes, bytes]]
 
@@ -90,12 +92,19 @@ class Plan:
         return row
 
     def more(self, pairs: Pairs) -> str | None:
-        """Return what the column `fields` holds of an entry with *pairs*; None if nothing."""
+        """Return what the column `fields` holds of an entry with *pairs*; None if nothing.
+
+        Of an entry with very much in it the rest is left out.
+        """
         found: dict[str, str | list[str]] = {}
+        left = MOST
         for field, raw in pairs:
             if field not in self._names and (not self.has_all or field.startswith(b"__")):
                 continue
-            name, value = text(field), text(raw)
+            left -= len(field) + min(len(raw), LONGEST)
+            if left < 0:
+                break
+            name, value = text(field), text(raw[:LONGEST])
             known = found.get(name)
             if known is None:
                 found[name] = value

@@ -60,11 +60,10 @@ class Kept(Source):
         self._given = self._read = 0
         self._was_read = asyncio.Event()
 
-    def begin(self, place: Any) -> None:
+    async def begin(self, place: Any) -> None:
         """Set the bookmark to *place*, where reading begins, if there is none."""
         if place is not None and self.table.bookmark.place(self.place) is None:
-            self.table.bookmark.give(self.place, place)
-            self.table.bookmark.was_read(self.place, place)
+            await self.table.bookmark.begin(self.place, place)
 
     def marked(self, rows: Sequence[Row], place: Any) -> Marked:
         """Return *rows* as they are to be yielded; *place* is up to where they reach."""

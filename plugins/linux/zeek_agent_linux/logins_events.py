@@ -49,7 +49,7 @@ class WtmpSource(Kept):
                 inotify.add(prefix + LOG, MODIFY | CREATE | MOVED_TO)
                 try:
                     await asyncio.to_thread(self._start, logs, sessions)
-                    self.begin(_places(logs))
+                    await self.begin(_places(logs))
                     yield ()
                     with Readiness(inotify.fileno()) as ready:
                         while True:
@@ -137,7 +137,7 @@ class JournalSource(Kept):
                         yield self.marked(rows, place)
                         await self.hold()
                     elif chunk.is_start:
-                        self.begin(place)
+                        await self.begin(place)
                         yield ()
 
     async def _chunks(self, cursor: object) -> AsyncGenerator[_journal.Chunk, None]:

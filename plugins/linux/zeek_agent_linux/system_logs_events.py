@@ -55,7 +55,7 @@ class JournalSource(LogSource):
                         yield self.marked(chunk.rows, chunk.cursor)
                         await self.hold()
                     elif chunk.is_start:
-                        self.begin(chunk.cursor)
+                        await self.begin(chunk.cursor)
                         yield ()
 
     def wanted_changed(self) -> None:
@@ -93,7 +93,7 @@ class JournalctlSource(LogSource):
             arguments = _journalctl.arguments(table.directory, start, everything)
             reader = _journalctl.Reader(start)
             async with _child.running("journalctl", arguments) as child:
-                self.begin(start.cursor)
+                await self.begin(start.cursor)
                 yield ()
                 while True:
                     rows, cursor = reader.read(await child.read(), table.wanted, self.plan())
@@ -131,7 +131,7 @@ class SyslogSource(LogSource):
                 await asyncio.to_thread(logs.start, table.bookmark.place(self.place))
                 if logs.problem is not None:
                     table.warn(logs.problem)
-                self.begin(logs.place())
+                await self.begin(logs.place())
                 yield ()
                 with Readiness(*logs.descriptors()) as ready:
                     while True:
