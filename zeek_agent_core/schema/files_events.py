@@ -11,7 +11,8 @@ class FilesEvents(Sourced):
     What is watched is said by `paths` of `[tables.files_events]`: patterns as
     for `files_list`, by default `/boot`, `/etc`, `/root/.ssh`, `/home/*/.ssh`,
     `/var/spool/cron` and the directories of programs in `/usr`. A directory that
-    matches is watched with all that is below it, what is made later included.
+    matches is watched with all that is below it, what is made later included;
+    what is in a directory that comes from elsewhere is told as created.
     Each directory takes a watch, of which there are at most `max_watches`.
     Conditions on `path` save watches.
 

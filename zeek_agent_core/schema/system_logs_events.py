@@ -53,12 +53,7 @@ class SystemLogsEvents(Sourced):
         Column("pid", Type.COUNT, "process that wrote it"),
         Column("uid", Type.COUNT, "user ID of that process"),
         Column("unit", Type.TEXT, "service that it belongs to (systemd unit)", pushdown=EQ),
-        Column(
-            "facility",
-            Type.TEXT,
-            "kind of the writer: number of syslog's facility (Linux), category (macOS), channel "
-            "(Windows)",
-        ),
+        Column("facility", Type.TEXT, "kind of message: category (macOS), channel (Windows)"),
         Column(
             "fields",
             Type.TEXT,

@@ -24,7 +24,7 @@ CHANGES = st.lists(
 @given(CHANGES)
 def test_everything_is_counted(changes):
     """The counts of the rows make up all changes but guesses that were told as well."""
-    rows = _changes.rows(changes)
+    rows = _changes.Tally(changes).rows()
     told = {(change.action, change.path) for change in changes if not change.is_guess}
     extra = [c for c in changes if c.is_guess and (c.action, c.path) in told]
     assert sum(row["count"] for row in rows) == len(changes) - len(extra)
@@ -33,14 +33,14 @@ def test_everything_is_counted(changes):
 @given(CHANGES)
 def test_nothing_alike_is_told_twice(changes):
     """There is one row for each action, path and process."""
-    keys = [(row["action"], row["path"], row["pid"]) for row in _changes.rows(changes)]
+    keys = [(row["action"], row["path"], row["pid"]) for row in _changes.Tally(changes).rows()]
     assert len(set(keys)) == len(keys)
 
 
 def test_a_row():
     """A row has who did what to which file; undecodable bytes are shown."""
     change = Change(7, "renamed", "/b\udcff", "/a", is_directory=True, pid=9, actor=MV)
-    assert _changes.rows([change, change]) == [
+    assert _changes.Tally([change, change]).rows() == [
         {
             "time": 7,
             "action": "renamed",
@@ -59,7 +59,7 @@ def test_a_row():
 def test_order_of_what_was_merged():
     """A file that is there after it was both deleted and created was replaced."""
     both = What.CREATED | What.DELETED | What.MODIFIED
-    assert _changes.actions(both, lambda: True) == ["deleted", "created", "modified"]
-    assert _changes.actions(both, lambda: False) == ["created", "modified", "deleted"]
-    assert _changes.actions(What.ATTRIBUTES, lambda: True) == ["attributes"]
-    assert _changes.actions(What.MOVED_TO, lambda: True) == []
+    assert _changes.actions(both, lambda: True) == ("deleted", "created", "modified")
+    assert _changes.actions(both, lambda: False) == ("created", "modified", "deleted")
+    assert _changes.actions(What.ATTRIBUTES, lambda: True) == ("attributes",)
+    assert _changes.actions(What.MOVED_TO, lambda: True) == ()

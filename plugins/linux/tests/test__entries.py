@@ -36,7 +36,6 @@ def test_all_columns():
         "pid": 4711,
         "uid": 0,
         "unit": "ssh.service",
-        "facility": "10",
     }
 
 
@@ -78,6 +77,12 @@ def test_further_fields():
     everything = json.loads(_entries.Plan(COLUMNS, ("*",)).more(pairs))
     assert everything == {"A": ["1", "2", "3"], "B": "\\xff"}
     assert _entries.Plan(COLUMNS, ("C",)).more(pairs) is None
+
+
+def test_further_fields_are_bounded():
+    """However much is in an entry, what is held of it is bounded."""
+    pairs = [(b"F%d" % number, b"x" * 100_000) for number in range(100)]
+    assert 100_000 < len(_entries.Plan(COLUMNS, ("*",)).more(pairs)) < 300_000
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import asyncio
 import ctypes
+import random
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,6 +37,12 @@ def tree():
     finally:
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
         directory.rmdir()
+
+
+def run_here(command):
+    """Return what *command* prints."""
+    root = Path(__file__).parents[3]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=root).stdout
 
 
 def watching(tree, source, *paths, **settings):
@@ -140,6 +148,66 @@ async def test_a_directory_comes_and_goes(tree, source):
         (tree / "home/ann/other").touch()
         await tells(found, tree, ("created", "home/ann/.ssh/authorized_keys", None))
         assert "home/ann/other" not in [path for _, path, _ in seen(found, tree)]
+
+
+def play(rows, start):
+    """Return the paths that there are after all *rows*, with *start* to begin with."""
+    paths = set(start)
+    for row in rows:
+        path, old = row["path"], row["old_path"]
+        if row["action"] == "created":
+            paths.add(path)
+        elif row["action"] == "deleted":
+            paths.discard(path)
+        elif row["action"] == "renamed":
+            moved = {each for each in paths if each == old or each.startswith(f"{old}/")}
+            paths -= moved
+            if path is not None:
+                paths |= {path, *(path + each[len(old) :] for each in moved)}
+    return paths
+
+
+def shuffle(top, seed):
+    """Make, rename and delete files and directories below *top*, each name only once."""
+    chance = random.Random(seed)
+    directories, files = [top], []
+    for number in range(300):
+        where = chance.choice(directories)
+        match chance.choice(["mkdir", "touch", "touch", "rename", "move", "unlink"]):
+            case "mkdir":
+                directories.append(where / f"d{number}")
+                directories[-1].mkdir()
+            case "touch":
+                files.append(where / f"f{number}")
+                files[-1].touch()
+            case "rename" if files:
+                old = files.pop(chance.randrange(len(files)))
+                files.append(old.rename(where / f"r{number}"))
+            case "unlink" if files:
+                files.pop(chance.randrange(len(files))).unlink()
+            case "move" if len(directories) > 1:
+                old = chance.choice(directories[1:])
+                new = old.rename(top / f"m{number}")
+                for known in (directories, files):
+                    known[:] = [new / p.relative_to(old) if p.is_relative_to(old) else p
+                                for p in known]  # fmt: skip
+        if not chance.randrange(20):
+            time.sleep(0.03)
+
+
+@SOURCES
+@pytest.mark.parametrize("seed", range(2))
+async def test_what_is_told_leads_to_what_is_there(tree, source, seed):
+    """Of any tangle of new, renamed and deleted directories and files nothing is missed."""
+    top = tree / "w"
+    start = {str(path) for path in top.rglob("*")}
+    async with watching(tree, source) as found:
+        await asyncio.to_thread(shuffle, top, seed)
+        there = {str(path) for path in top.rglob("*")}
+        with suppress(AssertionError):
+            await found.until(lambda: play(found.rows, start) == there, 5)
+        assert play(found.rows, start) == there
+        assert found.table.losses == {}
 
 
 AS_NOBODY = """
@@ -254,6 +322,31 @@ async def test_bounded_watches(tree, source):
         await tells(found, tree, ("created", "w/f", None))
 
 
+BOUNDED = """
+import asyncio, pathlib, sys
+from zeek_agent_linux.files_events import FilesEvents
+from plugins.linux.tests.listening import Listener, made
+
+async def main():
+    settings = {"paths": (sys.argv[1],), "source": "inotify"}
+    async with Listener(made(FilesEvents, **settings)) as found:
+        print(found.table.last_warning)
+
+pathlib.Path("/proc/sys/user/max_inotify_watches").write_text("5")
+asyncio.run(main())
+"""
+
+
+def test_the_kernels_own_bound(tree):
+    """Where the kernel allows no more watches that is said, too."""
+    for number in range(20):
+        (tree / f"w/{number}").mkdir()
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", BOUNDED]
+    said = run_here([*command, str(tree / "w")])
+    assert said.startswith("5 directories are watched and no more")
+    assert "fs.inotify.max_user_watches" in said
+
+
 @SOURCES
 async def test_conditions_on_the_path(tree, source):
     """Just what a query wants is watched and told; what becomes wanted is, too."""
@@ -329,9 +422,7 @@ asyncio.run(main())
 def test_without_capabilities(tree):
     """Without the capability for fanotify, inotify serves, and it is said why."""
     command = [sys.executable, "-c", CHECK, str(tree / "w")]
-    root = Path(__file__).parents[3]
-    run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
-    assert run.stdout.startswith("inotify | served by inotify; fanotify: run as root")
+    assert run_here(command).startswith("inotify | served by inotify; fanotify: run as root")
 
 
 def test_patterns_that_make_no_sense():

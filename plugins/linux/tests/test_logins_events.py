@@ -1,12 +1,12 @@
 """Tests of ``logins_events``, on files of records and with a real journald."""
 
 import asyncio
+import json
 import os
 import time
-from pathlib import Path
 
 import pytest
-from zeek_agent_linux import _utmp, logins_events
+from zeek_agent_linux import _utmp
 from zeek_agent_linux.logins_events import LoginsEvents
 
 from plugins.linux.tests.journald import Journald
@@ -138,12 +138,40 @@ async def test_the_journal(tmp_path):
             assert (row["action"], row["user"]) == ("failed", "bob")
 
 
-def test_another_boot():
-    """That the host was booted since is told by the boot's ID in the bookmark."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
-    assert not logins_events._is_other_boot(f"s=1;i=2;b={boot};m=3")
-    assert logins_events._is_other_boot("s=1;i=2;b=0123;m=3")
-    assert not logins_events._is_other_boot(None)
+async def test_another_boot(tmp_path):
+    """That the host was booted since the agent last ran is told once."""
+    with Journald() as journald:
+
+        def table():
+            settings = {"source": "journal", "directory": str(journald.directory)}
+            return made(LoginsEvents, state=tmp_path, **settings)
+
+        async with Listener(table()) as found:
+            await asyncio.sleep(0.2)
+            assert found.rows == []
+        bookmark = tmp_path / "logins_events.json"
+        kept = json.loads(bookmark.read_text())
+        kept["journal"]["boot"] = "another"
+        bookmark.write_text(json.dumps(kept))
+        async with Listener(table()) as found:
+            (row,) = await found.count(1)
+            assert row["action"] == "boot"
+            assert row["time"] < time.time() * 1e6
+        async with Listener(table()) as found:
+            journald.send({"SYSLOG_IDENTIFIER": "sshd", "MESSAGE": ACCEPTED})
+            await found.count(1)
+            assert found.values("action") == ["login"]
+
+
+async def test_a_logout_while_the_agent_did_not_run(host):
+    """Who logged in before and out while the agent did not run is still known."""
+    async with Listener(table(host)) as found:
+        write(host, "wtmp", record(7, line="pts/0", user="ann", host="192.0.2.1"))
+        await found.count(1)
+    write(host, "wtmp", record(8, line="pts/0"))
+    async with Listener(table(host)) as found:
+        (row,) = await found.count(1)
+        assert (row["action"], row["user"], row["address"]) == ("logout", "ann", "192.0.2.1")
 
 
 def test_nothing_to_read(tmp_path):

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 from zeek_agent_linux import _libsystemd
-from zeek_agent_linux.system_logs_events import SystemLogsEvents
+from zeek_agent_linux.system_logs_events import (
+    JournalctlSource,
+    JournalSource,
+    SystemLogsEvents,
+)
 
 from plugins.linux.tests.journald import Journald
 from plugins.linux.tests.listening import Listener, made
@@ -63,7 +67,7 @@ async def test_a_message(journald, table, source):
         assert log.table.source == source
         journald.send(
             {"MESSAGE": "hello", "PRIORITY": "4", "SYSLOG_IDENTIFIER": "me", "CODE_FILE": "x.c"},
-            {"MESSAGE": b"two\n\nlines \xff\0", "SYSLOG_FACILITY": "10"},
+            {"MESSAGE": b"two\n\nlines \xff\0", "_NOT_TRUSTED": "10"},
             {"MESSAGE": "x" * 100_000},
         )
         first, second, third = (await log.count(3))[:3]
@@ -72,7 +76,7 @@ async def test_a_message(journald, table, source):
     assert (first["pid"], first["uid"]) == (os.getpid(), 0)
     assert json.loads(first["fields"]) == {"CODE_FILE": "x.c"}
     assert second["message"] == "two\n\nlines \\xff\0"
-    assert (second.get("level"), second["facility"]) == (None, "10")
+    assert second.get("level") is None
     assert len(third["message"]) == 1 << 16
     assert second["time"] >= first["time"] > 1_600_000_000_000_000
 
@@ -131,6 +135,35 @@ async def test_the_fallback_goes_on_where_the_library_was(journald, table):
         journald.send(*numbered(3, 5))
         await log.count(2)
         assert messages(log.rows) == expected(3, 5)
+
+
+class Failing(JournalSource):
+    """The library, as if it could not read one of the messages."""
+
+    def _row(self, journal):
+        row = super()._row(journal)
+        if row["message"] == "message 3":
+            raise RuntimeError("it cannot be read")
+        return row
+
+
+class Falling(SystemLogsEvents):
+    """The table with a library that fails."""
+
+    sources = (Failing, JournalctlSource)
+
+
+async def test_the_library_fails_at_work(journald, tmp_path):
+    """When the library fails the child goes on, and each message comes once; there is no gap."""
+    table = made(Falling, state=tmp_path, directory=str(journald.directory))
+    async with Listener(table) as log:
+        assert table.source == "journal"
+        for number in range(6):
+            journald.send(*numbered(number, number + 1))
+            await asyncio.sleep(0.3)
+        await log.until(lambda: len(messages(log.rows)) == 6)
+        assert messages(log.rows) == expected(0, 6)
+        assert (table.source, table.losses) == ("journalctl", {})
 
 
 @BOTH
@@ -394,7 +427,7 @@ async def test_the_kernels_log(tmp_path):
         write_kmsg(f"<5>test {os.getpid()} é\n")
         await log.until(lambda: ours(log))
         (row,) = ours(log)
-        assert (row["level"], row["facility"], row["process"]) == ("5", "1", "kernel")
+        assert (row["level"], row["process"]) == ("5", "kernel")
         assert row["message"].endswith(" é")
     write_kmsg(f"<5>test {os.getpid()} again\n")
     async with Listener(table()) as log:

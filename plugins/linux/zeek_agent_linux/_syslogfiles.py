@@ -154,7 +154,6 @@ def _kernel_row(record: _kmsg.Record, began: int) -> Row:
         "process": KERNEL,
         "identifier": KERNEL,
         "level": str(record.level),
-        "facility": str(record.facility),
         "message": text(record.message),
     }
 

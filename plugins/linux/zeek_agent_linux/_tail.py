@@ -69,6 +69,13 @@ class Tail:
             self._open(self.path)
             yield from self._added(most)
 
+    def before(self, most: int) -> list[bytes]:
+        """Return the last records before what `read` is about to give, at most so many."""
+        if self._file is None or self.size is None:
+            return []
+        first = max(self._offset - most * self.size, self._offset % self.size)
+        return self._cut(os.pread(self._file, self._offset - first, first))[0]
+
     def close(self) -> None:
         """Let go of the file; twice is fine."""
         if self._file is not None:

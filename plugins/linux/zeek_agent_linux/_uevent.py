@@ -20,6 +20,8 @@ KERNEL_GROUP = 1
 SO_RCVBUFFORCE = 33
 BUFFER = 8 << 20
 _MESSAGE = 1 << 14
+AT_ONCE = 500
+"""Events that are taken at one time."""
 _KNOWN = 10_000
 """Things whose description is kept for the moment when they go."""
 
@@ -82,14 +84,14 @@ class Uevents:
         return self._socket.fileno()
 
     def receive(self) -> Received:
-        """Return all events that wait."""
+        """Return events that wait, not too many at one time."""
         events: list[Settings] = []
         lost = forged = 0
-        while True:
+        while len(events) + forged < AT_ONCE:
             try:
                 message, (sender, _) = self._socket.recvfrom(_MESSAGE)
             except BlockingIOError:
-                return Received(events, lost, forged)
+                break
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -104,6 +106,7 @@ class Uevents:
                 continue
             lost += self._missed(event)
             events.append(event)
+        return Received(events, lost, forged)
 
     def _missed(self, event: Settings) -> int:
         """Return how many events were lost before *event*.
