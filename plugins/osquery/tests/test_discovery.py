@@ -219,6 +219,20 @@ async def test_the_loop_is_never_blocked(osquery, configured):
         assert len(await rows(agent, "SELECT path FROM hash WHERE path = '/bin/ls'")) == 1
 
 
+async def test_other_tables_beside_a_slow_one(osquery, configured):
+    """While a statement waits for osquery, others are answered, osquery's tables included."""
+    osquery.write(TABLES, listening_ports={"sleep": 2})
+    async with running(configured()) as agent:
+        asking = asyncio.create_task(rows(agent, JOIN))
+        await until(lambda: osquery.queries("listening_ports"))
+        for _ in range(3):
+            assert await rows(agent, "SELECT count(*) > 0 FROM processes") == [(1,)]
+            assert len(await rows(agent, "SELECT * FROM osquery_processes")) == 1
+        assert not asking.done()
+        assert len(await asking) == 2
+    assert len(osquery.queries("listening_ports")) == 1
+
+
 async def test_other_tables_after_a_slow_one(osquery, configured):
     """A table that is too slow does not keep the others from answering afterwards."""
     osquery.write(TABLES, listening_ports={"sleep": 3})
