@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.unit.zeek_scripts.scripts import examples
 from tests.zeek.conftest import ROOT, RealZeek, wait_for
 
 CONFIG = """
@@ -61,3 +62,17 @@ def test_installed_package_loads(clone, tmp_path, name):
         assert zeek.output == ""
     finally:
         zeek.stop()
+
+
+@pytest.mark.parametrize("text", examples())
+def test_examples_of_the_documentation_load(tmp_path, text):
+    """Zeek takes the examples, with all names and types in them."""
+    (tmp_path / "zeek").mkdir()
+    zeek = RealZeek(tmp_path / "zeek", f"@load zeek-agent\n{text}")
+    zeek.environment["PATH"] = os.environ["PATH"]
+    done = subprocess.run(
+        ["zeek", "-a", "test.zeek"], cwd=zeek.home, env=zeek.environment, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr
