@@ -33,7 +33,7 @@ def clone(request, tmp_path):
     path = tmp_path / request.param
     path.mkdir()
     shutil.copy(ROOT / "zkg.meta", path)
-    shutil.copytree(ROOT / "zeek-scripts", path / "zeek-scripts")
+    shutil.copytree(ROOT / "zeek-scripts", path / "zeek-scripts", symlinks=True)
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
     run("git", "init", "-q", "-b", "main", cwd=path)
     run("git", "add", ".", cwd=path)
@@ -41,7 +41,7 @@ def clone(request, tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", ["zeek-agent", "zeek-agent-v2/framework"])
+@pytest.mark.parametrize("name", ["zeek-agent", "zeek-agent-v2/table/users"])
 def test_installed_package_loads(clone, tmp_path, name):
     """After `zkg install` of a clone the package loads by its names, the stock one included."""
     zkg = shutil.which("zkg")
