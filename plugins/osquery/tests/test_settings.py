@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from zeek_agent_osquery._osquery import SETTINGS
+from zeek_agent_osquery._settings import SETTINGS
 
 from zeek_agent_core import kernel
 from zeek_agent_core.errors import ConfigError

@@ -1,11 +1,10 @@
 """The osquery of this host, as all parts of the pack share it: connections, and how it fares."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import time_ns
-from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -14,22 +13,7 @@ from zeek_agent_osquery import _binary, _transport
 from zeek_agent_osquery._binary import Response, Shape
 from zeek_agent_osquery._connection import Connection, Read
 from zeek_agent_osquery._errors import LateError, LostError, OsqueryError, RefusedError
-
-SECTION = "osquery"
-SETTINGS: Mapping[str, Any] = MappingProxyType({
-    "extensions_socket": "",
-    "timeout": 5.0,
-    "retry_interval": 30.0,
-    "refresh_interval": 60.0,
-    "prefix": "osquery_",
-    "plain_names": True,
-    "include_events": (),
-    "exclude": (),
-    "allow_queries": False,
-    "max_rows": 100_000,
-    "max_reply": 64,
-})  # fmt: skip
-"""Keys of `[osquery]`; without a socket osquery is not asked."""
+from zeek_agent_osquery._settings import settings
 
 SLICE = 0.1
 """Seconds after which who waits for an answer looks whether it is still wanted."""
@@ -69,7 +53,7 @@ class Osquery:
 
     def __init__(self, host: Host) -> None:
         """Ask the osquery that the settings of *host* name."""
-        self._settings = {**SETTINGS, **host.settings.get(SECTION, {})}
+        self._settings = settings(host)
         self.path: str = self._settings["extensions_socket"]
         self.timeout: float = self._settings["timeout"]
         self.facts = Facts()

@@ -13,8 +13,7 @@ from zeek_agent_core.api import (
     Where,
     hookimpl,
 )
-from zeek_agent_osquery._osquery import SECTION, SETTINGS, Osquery
-from zeek_agent_osquery._question import answered
+from zeek_agent_osquery._settings import SECTION, SETTINGS, settings
 from zeek_agent_osquery._values import CONVERTERS, NUMBERS, TYPES, BadValueError
 
 
@@ -42,6 +41,9 @@ class OsqueryQuery(Snapshot):
 
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield osquery's rows."""
+        from zeek_agent_osquery._osquery import Osquery  # noqa: PLC0415 - not at every start
+        from zeek_agent_osquery._question import answered  # noqa: PLC0415 - not at every start
+
         osquery, sql = Osquery.of(self.host), str(where.parameters["_sql"])
         most = osquery.setting("max_rows")
         columns = yield from answered(
@@ -77,5 +79,5 @@ def _value(value: str, kind: Type) -> Any:
 @hookimpl
 def zeek_agent_tables(host: Host) -> list[OsqueryQuery]:
     """Offer the table where the configuration allows it."""
-    osquery = Osquery.of(host)
-    return [OsqueryQuery(host)] if osquery.path and osquery.setting("allow_queries") else []
+    given = settings(host)
+    return [OsqueryQuery(host)] if given["extensions_socket"] and given["allow_queries"] else []
