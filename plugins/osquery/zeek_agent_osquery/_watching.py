@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import cache
 
 from zeek_agent_core.api import Discovery, Host, Offer
 from zeek_agent_osquery import _binary, _transport
@@ -138,13 +139,14 @@ class OsqueryTables(Discovery):
         osquery = self.osquery
         taken = {table.name for table in self.host.agent.declared()} - self._offered.keys()
         prefix, plain = osquery.setting("prefix"), osquery.setting("plain_names")
-        makers = {remote.name: declare(remote.name, remote.routes) for remote in remotes}
+        routes = {remote.name: remote.routes for remote in remotes}
+        makers = cache(lambda name: declare(name, routes[name]))
         offered: dict[str, tuple[Remote, OsqueryTable]] = {}
         for name, remote in names(remotes, prefix, taken, plain=plain):
-            make, known = makers[remote.name], self._offered.get(name)
+            known = self._offered.get(name)
             if known is not None and known[0] == remote:
                 offered[name] = known
-            elif make is not None:
+            elif (make := makers(remote.name)) is not None:
                 offered[name] = (remote, make(name)(self.host, osquery))
         self._offered = offered
         osquery.facts.names |= offered.keys()
