@@ -1,6 +1,8 @@
 """Osquery's tables in a whole agent: they come, go and change with osquery."""
 
 import asyncio
+import sys
+import threading
 import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -8,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from plugins.osquery.tests.conftest import EVENTS, HASH, LISTENING, TABLES
+from plugins.osquery.tests.hostile import serving
 from zeek_agent_core import kernel
 from zeek_agent_core.errors import ParameterError, QueryError, TableError
 from zeek_agent_core.query import Query, Subscription
@@ -441,3 +444,27 @@ async def test_without_a_socket_there_is_nothing(configured):
     async with running(configured(extensions_socket="")) as agent:
         assert not [name for name in agent.database.tables if "osquery" in name]
         assert not agent.catalog.discoveries
+
+
+async def test_the_end_does_not_wait_for_osquery(tmp_path, configured):
+    """An agent that ends while osquery hangs lets go of it, whatever the deadline is."""
+    asked = threading.Event()
+
+    def hang(_connection, _method, _sequence):
+        asked.set()
+
+    with serving(configured().tables["osquery"]["extensions_socket"], hang):
+        async with asyncio.timeout(20):
+            async with kernel.running(configured(timeout=600.0)):
+                assert await asyncio.to_thread(asked.wait, 10)
+            while [t for t in threading.enumerate() if "_look" in frames(t)]:
+                await asyncio.sleep(0.02)
+
+
+def frames(thread):
+    """Return the names of the functions that a thread is in."""
+    frame, names = sys._current_frames().get(thread.ident), []
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names

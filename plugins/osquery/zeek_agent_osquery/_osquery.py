@@ -60,7 +60,7 @@ class Osquery:
         self.alarm: Callable[[], None] = lambda: None
         """Called, from any thread, when something went wrong."""
         self._idle: list[Connection] = []
-        self._leased: set[Connection] = set()
+        self._open: set[Connection] = set()
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -140,14 +140,12 @@ class Osquery:
 
     @contextmanager
     def _lease(self) -> Iterator[Connection]:
-        """Have a connection; one with which something went wrong is not used again."""
+        """Have a connection of the pool; one with which something went wrong is not used again."""
         self.facts.calls += 1
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
-            connection = self.connect()
-        with self._lock:
-            self._leased.add(connection)
+            connection = self._connect()
         is_sound = False
         try:
             yield connection
@@ -157,19 +155,34 @@ class Osquery:
             raise
         finally:
             with self._lock:
-                self._leased.discard(connection)
                 is_sound = is_sound and not self._is_closed and len(self._idle) < MOST_IDLE
                 if is_sound:
                     self._idle.append(connection)
             if not is_sound:
-                connection.close()
+                self._let_go(connection)
 
-    def connect(self) -> Connection:
-        """Return a new connection."""
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """Have a connection of one's own."""
+        connection = self._connect()
+        try:
+            yield connection
+        finally:
+            self._let_go(connection)
+
+    def _connect(self) -> Connection:
         if self._is_closed:
             raise LostError("the agent is ending")
         transport = _transport.connect(self.path, self.timeout)
-        return Connection(transport, self._settings["max_reply"] << 20)
+        connection = Connection(transport, self._settings["max_reply"] << 20)
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def _let_go(self, connection: Connection) -> None:
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
 
     def open(self) -> None:
         """Allow connections, again."""
@@ -180,15 +193,15 @@ class Osquery:
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
-            connection.close()
+            self._let_go(connection)
 
     def close(self) -> None:
         """End all connections, also those in use; their users get a `LostError`."""
         self._is_closed = True
         self.drop_idle()
         with self._lock:
-            leased = list(self._leased)
-        for connection in leased:
+            others = list(self._open)
+        for connection in others:
             connection.close()
 
     # How it fares.

@@ -124,11 +124,8 @@ class OsqueryTables(Discovery):
     def _answers(self) -> bool:
         """Return whether osquery answers."""
         try:
-            connection = self.osquery.connect()
-            try:
+            with self.osquery.connected() as connection:
                 status = self.osquery.call("ping", (), _binary.status, connection)
-            finally:
-                connection.close()
         except OsqueryError:
             return False
         return status.code == 0
