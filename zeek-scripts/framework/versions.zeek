@@ -144,9 +144,9 @@ function tell_execute(topic: string, id: string, sql: string, hid: string,
 	Cluster::publish(topic, node_execute, Cluster::node, id, sql, hid, wait);
 	}
 
-function tell_answer(topic: string, id: string, answer: Answer)
+function tell_answer(topic: string, id: string, error: string)
 	{
-	Cluster::publish(topic, node_answer, id, answer);
+	Cluster::publish(topic, node_answer, id, error);
 	}
 
 @else
@@ -209,9 +209,22 @@ function tell_execute(topic: string, id: string, sql: string, hid: string,
 	Broker::publish(topic, node_execute, Cluster::node, id, sql, hid, wait);
 	}
 
-function tell_answer(topic: string, id: string, answer: Answer)
+function tell_answer(topic: string, id: string, error: string)
 	{
-	Broker::publish(topic, node_answer, id, answer);
+	Broker::publish(topic, node_answer, id, error);
 	}
 
+@endif
+
+# A row that is passed on as it came: from 8.1 on Zeek takes it apart again.
+@if ( Version::number >= 80100 )
+function tell_answer_row(topic: string, id: string, row: any)
+	{
+	Cluster::publish(topic, node_answer_row, id, row);
+	}
+@else
+function tell_answer_row(topic: string, id: string, row: any)
+	{
+	Broker::publish(topic, node_answer_row, id, row);
+	}
 @endif
