@@ -3,6 +3,10 @@
 ##!
 ##! From 8.0 on agents join Zeek's own WebSocket server, before that Broker's.
 
+@load base/frameworks/cluster
+@load base/frameworks/logging
+@load base/misc/version
+
 @load ./api
 @load ./nodes
 
