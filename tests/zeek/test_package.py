@@ -76,3 +76,15 @@ def test_examples_of_the_documentation_load(tmp_path, text):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["zeek-agent", "zeek-agent/first-generation"])
+def test_loads_without_the_base_scripts(tmp_path, script):
+    """The package loads what it needs of Zeek's own scripts."""
+    (tmp_path / "zeek").mkdir()
+    zeek = RealZeek(tmp_path / "zeek", "")
+    done = subprocess.run(
+        ["zeek", "-b", "-a", script], cwd=zeek.home, env=zeek.environment, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
