@@ -313,8 +313,10 @@ async def test_required_columns(osquery, configured):
             ParameterError, match="osquery_hash needs a condition on path or directory"
         ):
             await rows(agent, "SELECT * FROM osquery_hash")
-        with pytest.raises(TableError, match="needs a condition on path or directory, a text"):
+        with pytest.raises(TableError, match="osquery has to know path or directory: give it"):
             await rows(agent, "SELECT * FROM osquery_hash WHERE path = 5")
+        with pytest.raises(TableError, match="give it by =, IN or LIKE"):
+            await rows(agent, "SELECT * FROM osquery_hash WHERE path GLOB '/bin/*'")
         sql = "SELECT sha256 FROM osquery_hash WHERE path = '/bin/ls'"
         assert await rows(agent, sql) == [("bb",)]
         sql = "SELECT path FROM osquery_hash WHERE directory = '/bin' ORDER BY 1"

@@ -74,9 +74,10 @@ class OsqueryTable(Snapshot):
 
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield what osquery answers; the same question is asked once in a statement."""
+        needed = [column.name for column in self.columns if column.mandatory]
+        self._check_given(needed, where)
         sources = {name: field.source for name, field in self.fields.items()}
-        self._check_mandatory(where)
-        sql = _sql.select(self.remote, sources, where)
+        sql = _sql.select(self.remote, sources, where, needed)
         if sql is None:
             return
         most = self._osquery.setting("max_rows")
@@ -86,14 +87,12 @@ class OsqueryTable(Snapshot):
             )
         )
 
-    def _check_mandatory(self, where: Where) -> None:
-        """Refuse where none of the conditions that osquery must have can be passed on."""
-        names = [column.name for column in self.columns if column.mandatory]
-        if not names or any(_sql.has_condition(name, where) for name in names):
+    def _check_given(self, needed: Sequence[str], where: Where) -> None:
+        """Refuse where none of the columns that osquery needs is given."""
+        if not needed or any(_sql.is_given(name, where) for name in needed):
             return
-        if not any(where.values(name) == frozenset() for name in names):
-            listed = " or ".join(names)
-            raise TableError(self.name, f"osquery needs a condition on {listed}, a text or number")
+        listed = " or ".join(needed)
+        raise TableError(self.name, f"osquery has to know {listed}: give it by =, IN or LIKE")
 
     def _shape(self, keys: Sequence[bytes]) -> Make:
         """Return what makes a row of the values of *keys*."""
