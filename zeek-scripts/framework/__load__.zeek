@@ -12,5 +12,6 @@
 @load ./execute
 @load ./forwarding
 @load ./replicas
+@load ./sessions
 @load ./logs
 @load ./main
