@@ -170,7 +170,8 @@ def check_settings(config: Config, catalog: Catalog) -> None:
             is_own = section in settings.PACK_SECTIONS
             check_table_settings(section, given, known[section], is_own=is_own)
         elif section in settings.PACK_SECTIONS:
-            log.warning("section [%s] has no effect: no plugin here reads it", section)
+            message = "section [%s] has no effect: pack zeek-agent-%s is not there, or not set up"
+            log.warning(message, section, section)
     for entry in catalog.tables.values():
         if isinstance(entry.table, Sourced):
             entry.table.check_settings()

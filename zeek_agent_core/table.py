@@ -112,6 +112,8 @@ class Where:
     """Every pattern that a column must match, whole; `prefixes` has how they begin."""
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """What tables keep for later scans of the same statement, by keys of their own."""
+    may_wait: bool = field(default=False, compare=False, repr=False)
+    """Whether the scan may end in a `WaitingError` rather than hold up other statements."""
 
     def wants(self, *names: str) -> bool:
         """Return whether the query looks at any of the columns *names*."""

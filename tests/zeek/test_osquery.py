@@ -10,6 +10,7 @@ pytest.importorskip("osquery", reason="tools/dev-requirements.txt has it")
 
 from plugins.osquery.tests.conftest import StandIn
 from plugins.osquery.tests.schema import TABLES
+from tests.zeek.clusters import BACKENDS, RealCluster
 from tests.zeek.conftest import OURS, Agent, RealZeek, wait_for
 
 LOGS = OURS.replace("@load zeek-agent\n", "@load zeek-agent/osquery\n") + "".join(
@@ -153,3 +154,37 @@ def test_an_attachment_that_is_executed(start, standin, tmp_path, source):
     (notice,) = zeek.log("notice")
     assert notice["note"] == "ZeekAgent_ExecutedAttachments::Executed_Attachment"
     assert str(program) in notice["msg"]
+
+
+NOTES = (
+    OURS.replace(
+        "@load zeek-agent\n", "@load zeek-agent/framework\n@load zeek-agent/framework/notes\n"
+    )
+    + """
+redef exit_only_after_terminate = T;
+event ZeekAgent::note(kind: string, words: vector of string)
+    {
+    print fmt("note %s %s", kind, words[0]);
+    flush_all();
+    }
+event later()
+    {
+    ZeekAgent::tell("from", vector(Cluster::node));
+    schedule 0.5sec { later() };
+    }
+event zeek_init()
+    { schedule 0.5sec { later() }; }
+"""
+)
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_notes_reach_the_node_that_talks_with_agents(start, tmp_path, backend):
+    """What a worker wants known arrives at the manager, and nowhere else."""
+    cluster = RealCluster(start, tmp_path, NOTES, backend)
+    for name in ("manager", "worker-1"):
+        cluster.start(name)
+    manager, worker = cluster.nodes["manager"], cluster.nodes["worker-1"]
+    wait_for(lambda: "note from worker-1" in manager.output, "no note", manager, worker)
+    wait_for(lambda: "note from manager" in manager.output, "no own note", manager)
+    assert "note from" not in worker.output

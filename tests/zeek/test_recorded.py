@@ -11,6 +11,8 @@ from zeek_agent_core.broker.messages import CancelQuery
 RECORD = "ZEEK_AGENT_RECORD"
 """Set to write the recording anew."""
 SCRIPT = """
+event cancel_it(id: string)
+    { ZeekAgent::cancel(id); }
 event row(ctx: ZeekAgent::Context, columns: ZeekAgent::Targets) { }
 event zeek_init()
     {
@@ -19,8 +21,6 @@ event zeek_init()
     local id = ZeekAgent::query([$sql_stmt="SELECT 2", $event_=row, $schedule_=1msec]);
     schedule 2sec { cancel_it(id) };
     }
-event cancel_it(id: string)
-    { ZeekAgent::cancel(id); }
 """
 
 
@@ -33,7 +33,14 @@ def plain(frame):
 async def test_recording_is_what_zeek_says(start, tmp_path):
     """Zeek's messages are those of the recording, apart from ids and moments."""
     (tmp_path / "zeek").mkdir()
-    zeek = start(RealZeek, "zeek", OURS.replace("2sec", "60sec") + SCRIPT)
+    zeek = start(
+        RealZeek,
+        "zeek",
+        OURS.replace("2sec", "60sec").replace(
+            "zeek-agent\n", "zeek-agent/framework\n@load zeek-agent/tables\n"
+        )
+        + SCRIPT,
+    )
     async with ScriptedAgent(zeek, "H1") as agent:
         await agent.hello(addresses=("192.0.2.1",))
         await agent.wait(CancelQuery)

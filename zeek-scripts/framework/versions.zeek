@@ -3,6 +3,10 @@
 ##!
 ##! From 8.0 on agents join Zeek's own WebSocket server, before that Broker's.
 
+@load base/frameworks/cluster
+@load base/frameworks/logging
+@load base/misc/version
+
 @load ./api
 @load ./nodes
 
@@ -152,9 +156,9 @@ function tell_execute(topic: string, id: string, sql: string, hid: string,
 	Cluster::publish(topic, node_execute, Cluster::node, id, sql, hid, wait);
 	}
 
-function tell_answer(topic: string, id: string, answer: Answer)
+function tell_answer(topic: string, id: string, error: string)
 	{
-	Cluster::publish(topic, node_answer, id, answer);
+	Cluster::publish(topic, node_answer, id, error);
 	}
 
 function tell_note(topic: string, kind: string, words: vector of string)
@@ -227,9 +231,9 @@ function tell_execute(topic: string, id: string, sql: string, hid: string,
 	Broker::publish(topic, node_execute, Cluster::node, id, sql, hid, wait);
 	}
 
-function tell_answer(topic: string, id: string, answer: Answer)
+function tell_answer(topic: string, id: string, error: string)
 	{
-	Broker::publish(topic, node_answer, id, answer);
+	Broker::publish(topic, node_answer, id, error);
 	}
 
 function tell_note(topic: string, kind: string, words: vector of string)
@@ -237,4 +241,17 @@ function tell_note(topic: string, kind: string, words: vector of string)
 	Broker::publish(topic, note, kind, words);
 	}
 
+@endif
+
+# A row that is passed on as it came: from 8.1 on Zeek takes it apart again.
+@if ( Version::number >= 80100 )
+function tell_answer_row(topic: string, id: string, row: any)
+	{
+	Cluster::publish(topic, node_answer_row, id, row);
+	}
+@else
+function tell_answer_row(topic: string, id: string, row: any)
+	{
+	Broker::publish(topic, node_answer_row, id, row);
+	}
 @endif

@@ -13,9 +13,9 @@ from datetime import timedelta
 from functools import partial
 from time import perf_counter, time
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
-from zeek_agent_core.errors import LimitError, QueryError, StoppedError
+from zeek_agent_core.errors import LimitError, QueryError, StoppedError, WaitingError
 from zeek_agent_core.limits import Limits
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import direct
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+WAIT_SECONDS = 0.25
+"""How long a table waits before it is looked whether its rows are still wanted."""
 GRACE_SECONDS = 2.0
 """How long a stopped statement may take to react before its thread is given up."""
 
@@ -281,7 +283,7 @@ class Running:
     async def __aenter__(self) -> Self:
         """Compile and start the statement."""
         try:
-            statement = await self._call(Session.start)
+            statement = await self._begun()
         except BaseException:
             self._close()
             raise
@@ -303,10 +305,30 @@ class Running:
 
     async def _batches(self) -> AsyncIterator[list[ResultRow]]:
         while not self._is_done:
-            batch: Batch = await self._call(Session.fetch)
+            try:
+                batch: Batch = await self._call(Session.fetch)
+            except WaitingError as waiting:
+                await self._wait(waiting)
+                continue
+            self._run.has_rows = self._run.has_rows or bool(batch.rows)
             self._is_done = batch.is_last
             if batch.rows:
                 yield batch.rows
+
+    async def _begun(self, begin: Callable[[Session, Run], Statement] = Session.start) -> Statement:
+        """Start the statement, and again as long as a table has to wait for somebody."""
+        try:
+            return cast("Statement", await self._call(begin))
+        except WaitingError as waiting:
+            return await self._wait(waiting)
+
+    async def _wait(self, waiting: WaitingError) -> Statement:
+        """Wait outside of the database's thread; others have their turn meanwhile."""
+        self._run.restarts += 1
+        while not await asyncio.to_thread(waiting.wait, WAIT_SECONDS):
+            if self._run.stop is not None:
+                raise self._run.stop
+        return await self._begun(Session.start_again)
 
     async def _call(self, job: Callable[[Session, Run], Any]) -> Any:
         database = self._database

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from zeek_agent_core.errors import ParameterError
+from zeek_agent_core.sql.run import Run
 from zeek_agent_core.table import Column, Pattern, Prefix, Table, Where
 from zeek_agent_core.values import PLAIN, SqlValue, sql_type, to_sql
 
@@ -42,7 +43,7 @@ class Layout:
         )
         self.defaults = {c.name: c.default for c in table.columns if c.is_parameter}
 
-    def where(self, text: str, arguments: Sequence[Any], kept: dict[Any, Any]) -> Where:
+    def where(self, text: str, arguments: Sequence[Any], run: Run) -> Where:
         """Return what the query wants, from the plan and the values SQLite gives."""
         used, terms = _plan(text)
         parameters: dict[str, Any] = dict(self.defaults)
@@ -68,7 +69,17 @@ class Layout:
         names = frozenset(self.names[at] for at in used if at < len(self.names))
         if LAST_BIT in used:
             names |= frozenset(self.names[LAST_BIT:])
-        return Where(names, parameters, allowed, lows, highs, prefixes, patterns, kept)
+        return Where(
+            names,
+            parameters,
+            allowed,
+            lows,
+            highs,
+            prefixes,
+            patterns,
+            kept=run.kept,
+            may_wait=run.may_wait,
+        )
 
 
 def _parameter(column: Column, value: SqlValue) -> SqlValue:

@@ -173,6 +173,14 @@ class Session:
             run.is_single = is_direct or self._singles.is_single(run)
         return compiled[0]
 
+    def start_again(self, run: Run) -> Statement:
+        """Begin to execute *run* anew: a table has what it had to wait for."""
+        self.finish(run)
+        run.scans.clear()
+        run.wanted.clear()
+        run.text_bytes = None
+        return self.start(run)
+
     def _positions(self, statement: Statement) -> list[int]:
         """Return where the result's columns stand in their one table; none if there are others."""
         if len(statement.tables) != 1 or None in (c.origin for c in statement.columns):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import apsw
 
-from zeek_agent_core.errors import ParameterError, QueryError, TableError
+from zeek_agent_core.errors import ParameterError, QueryError, TableError, WaitingError
 from zeek_agent_core.sql.pushdown import Layout, Term
 from zeek_agent_core.sql.run import Run, Scan
 from zeek_agent_core.table import EQ, PAUSE, PREFIX, RANGE, Column, Table, Where
@@ -211,7 +211,7 @@ class Cursor:
         """Start the scan and stand on its first row."""
         self.run = run = self.source.current
         self.scan = run.scan(self.table.name)
-        where = self.columns.where(plan, arguments, run.kept)
+        where = self.columns.where(plan, arguments, run)
         self.parameters = where.parameters
         self.used = [at for at, name in enumerate(self.names) if name in where.columns]
         self.seen.clear()
@@ -314,7 +314,7 @@ def failed(table: Table, run: Run, error: BaseException) -> QueryError:
     """Return *error* of a *table* as what the asker is told, and remember it for the table."""
     scan = run.scan(table.name)
     if isinstance(error, QueryError):
-        if error is not run.stop:
+        if error is not run.stop and not isinstance(error, WaitingError):
             scan.error = error.reason if isinstance(error, TableError) else str(error)
         return error
     reason: object = error.args[0] if isinstance(error, KeyError) and error.args else error

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zeek_agent_osquery._sql import literal, quoted, select
+from zeek_agent_osquery._sql import is_given, literal, quoted, select
 
 from zeek_agent_core.api import Pattern, Where
 
@@ -38,6 +38,17 @@ def sent(*wanted, **conditions):
 def test_conditions(conditions, expected):
     """Each condition is written as SQL; what cannot be written is left to us."""
     assert sent("name", **conditions) == f'SELECT "name" FROM "t"{expected}'
+
+
+def test_needed_columns():
+    """What osquery needs it is told bare, and it is `=`, `IN` or `LIKE` that tell it."""
+    like = Where(frozenset(["name"]), patterns={"name": (Pattern("LIKE", "%"),)})
+    glob = Where(frozenset(["name"]), patterns={"name": (Pattern("GLOB", "a*"),)})
+    assert select("t", COLUMNS, like, ["name"]) == 'SELECT "name" FROM "t" WHERE "name" LIKE \'%\''
+    assert is_given("name", like)
+    assert not is_given("name", glob)
+    assert is_given("name", Where(frozenset(), allowed={"name": {""}}))
+    assert not is_given("name", Where(frozenset(), allowed={"name": {"a\0"}}))
 
 
 def test_columns():

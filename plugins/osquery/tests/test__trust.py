@@ -39,7 +39,8 @@ def listener(tmp_path):
 def connect(path):
     """Connect as the pack does."""
     osquery = Osquery(Host(settings={"osquery": {"extensions_socket": str(path)}}))
-    osquery.connect().close()
+    with osquery.connected():
+        pass
 
 
 def test_a_socket_of_our_own(listener):
@@ -134,6 +135,6 @@ def test_a_full_queue_is_no_reason_to_wait(tmp_path):
                 break
         settings = {"extensions_socket": str(path), "timeout": 0.2}
         with pytest.raises(LostError, match="cannot reach osquery"):
-            Osquery(Host(settings={"osquery": settings})).connect()
+            Osquery(Host(settings={"osquery": settings})).connected().__enter__()
         for other in others:
             other.close()

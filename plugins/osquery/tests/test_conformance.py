@@ -5,7 +5,7 @@ import json
 
 import pytest
 from zeek_agent_osquery._values import TYPES
-from zeek_agent_osquery.discovery import OsqueryTables
+from zeek_agent_osquery._watching import OsqueryTables
 from zeek_agent_osquery.osquery import OsqueryQuery, as_json
 from zeek_agent_osquery.osquery_status import OsqueryStatus
 

@@ -1,6 +1,8 @@
 """Osquery's tables in a whole agent: they come, go and change with osquery."""
 
 import asyncio
+import sys
+import threading
 import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -8,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from plugins.osquery.tests.conftest import EVENTS, HASH, LISTENING, TABLES
+from plugins.osquery.tests.hostile import serving
 from zeek_agent_core import kernel
 from zeek_agent_core.errors import ParameterError, QueryError, TableError
 from zeek_agent_core.query import Query, Subscription
@@ -219,6 +222,20 @@ async def test_the_loop_is_never_blocked(osquery, configured):
         assert len(await rows(agent, "SELECT path FROM hash WHERE path = '/bin/ls'")) == 1
 
 
+async def test_other_tables_beside_a_slow_one(osquery, configured):
+    """While a statement waits for osquery, others are answered, osquery's tables included."""
+    osquery.write(TABLES, listening_ports={"sleep": 2})
+    async with running(configured()) as agent:
+        asking = asyncio.create_task(rows(agent, JOIN))
+        await until(lambda: osquery.queries("listening_ports"))
+        for _ in range(3):
+            assert await rows(agent, "SELECT count(*) > 0 FROM processes") == [(1,)]
+            assert len(await rows(agent, "SELECT * FROM osquery_processes")) == 1
+        assert not asking.done()
+        assert len(await asking) == 2
+    assert len(osquery.queries("listening_ports")) == 1
+
+
 async def test_other_tables_after_a_slow_one(osquery, configured):
     """A table that is too slow does not keep the others from answering afterwards."""
     osquery.write(TABLES, listening_ports={"sleep": 3})
@@ -296,8 +313,10 @@ async def test_required_columns(osquery, configured):
             ParameterError, match="osquery_hash needs a condition on path or directory"
         ):
             await rows(agent, "SELECT * FROM osquery_hash")
-        with pytest.raises(TableError, match="needs a condition on path or directory, a text"):
+        with pytest.raises(TableError, match="osquery has to know path or directory: give it"):
             await rows(agent, "SELECT * FROM osquery_hash WHERE path = 5")
+        with pytest.raises(TableError, match="give it by =, IN or LIKE"):
+            await rows(agent, "SELECT * FROM osquery_hash WHERE path GLOB '/bin/*'")
         sql = "SELECT sha256 FROM osquery_hash WHERE path = '/bin/ls'"
         assert await rows(agent, sql) == [("bb",)]
         sql = "SELECT path FROM osquery_hash WHERE directory = '/bin' ORDER BY 1"
@@ -427,3 +446,27 @@ async def test_without_a_socket_there_is_nothing(configured):
     async with running(configured(extensions_socket="")) as agent:
         assert not [name for name in agent.database.tables if "osquery" in name]
         assert not agent.catalog.discoveries
+
+
+async def test_the_end_does_not_wait_for_osquery(tmp_path, configured):
+    """An agent that ends while osquery hangs lets go of it, whatever the deadline is."""
+    asked = threading.Event()
+
+    def hang(_connection, _method, _sequence):
+        asked.set()
+
+    with serving(configured().tables["osquery"]["extensions_socket"], hang):
+        async with asyncio.timeout(20):
+            async with kernel.running(configured(timeout=600.0)):
+                assert await asyncio.to_thread(asked.wait, 10)
+            while [t for t in threading.enumerate() if "_look" in frames(t)]:
+                await asyncio.sleep(0.02)
+
+
+def frames(thread):
+    """Return the names of the functions that a thread is in."""
+    frame, names = sys._current_frames().get(thread.ident), []
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from zeek_agent_osquery.discovery import OsqueryTables
+from zeek_agent_osquery._watching import OsqueryTables
 
 from plugins.osquery.tests.conftest import StandIn
 from zeek_agent_core.api import Host

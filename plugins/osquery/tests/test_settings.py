@@ -1,10 +1,11 @@
 """The settings that are described are those that there are, and a slip in one is told."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from zeek_agent_osquery._osquery import SETTINGS
+from zeek_agent_osquery._settings import SETTINGS
 
 from zeek_agent_core import kernel
 from zeek_agent_core.errors import ConfigError
@@ -43,3 +44,15 @@ async def test_slips(configured, given, message):
     with pytest.raises(ConfigError, match=message):
         async with kernel.running(configured(**given)):
             pass
+
+
+@pytest.mark.parametrize(
+    ("given", "block"),
+    [({"extensions_socket": ""}, ()), ({}, ("zeek-agent-osquery",))],
+)
+async def test_a_section_without_effect(configured, given, block, caplog):
+    """Where nobody reads `[osquery]`, the log says so, and the agent runs."""
+    config = replace(configured(**given), blocked=block)
+    async with kernel.running(config) as agent:
+        assert "osquery_status" not in agent.database.tables
+    assert "section [osquery] has no effect: pack zeek-agent-osquery is not there" in caplog.text

@@ -49,16 +49,13 @@ class Catalog:
 
     def look(self) -> list[Remote]:
         """Return the tables that may be offered; raise `OsqueryError` where osquery is away."""
-        connection = self._osquery.connect()
-        try:
+        with self._osquery.connected() as connection:
             info = self._ask(connection, "query", _binary.text_field(1, INFO))
             facts = dict(info[0]) if info else {}
             instance = f"{facts.get('instance_id')} {facts.get('pid')} {facts.get('start_time')}"
             if instance != self._osquery.facts.instance:
                 self._remotes.clear()
             remotes = self._all(connection)
-        finally:
-            connection.close()
         self._osquery.found(facts.get("version", ""), facts.get("uuid", ""), instance)
         return remotes
 

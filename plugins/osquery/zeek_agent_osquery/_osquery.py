@@ -1,11 +1,10 @@
 """The osquery of this host, as all parts of the pack share it: connections, and how it fares."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import time_ns
-from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -14,22 +13,7 @@ from zeek_agent_osquery import _binary, _transport
 from zeek_agent_osquery._binary import Response, Shape
 from zeek_agent_osquery._connection import Connection, Read
 from zeek_agent_osquery._errors import LateError, LostError, OsqueryError, RefusedError
-
-SECTION = "osquery"
-SETTINGS: Mapping[str, Any] = MappingProxyType({
-    "extensions_socket": "",
-    "timeout": 5.0,
-    "retry_interval": 30.0,
-    "refresh_interval": 60.0,
-    "prefix": "osquery_",
-    "plain_names": True,
-    "include_events": (),
-    "exclude": (),
-    "allow_queries": False,
-    "max_rows": 100_000,
-    "max_reply": 64,
-})  # fmt: skip
-"""Keys of `[osquery]`; without a socket osquery is not asked."""
+from zeek_agent_osquery._settings import settings
 
 SLICE = 0.1
 """Seconds after which who waits for an answer looks whether it is still wanted."""
@@ -69,14 +53,14 @@ class Osquery:
 
     def __init__(self, host: Host) -> None:
         """Ask the osquery that the settings of *host* name."""
-        self._settings = {**SETTINGS, **host.settings.get(SECTION, {})}
+        self._settings = settings(host)
         self.path: str = self._settings["extensions_socket"]
         self.timeout: float = self._settings["timeout"]
         self.facts = Facts()
         self.alarm: Callable[[], None] = lambda: None
         """Called, from any thread, when something went wrong."""
         self._idle: list[Connection] = []
-        self._leased: set[Connection] = set()
+        self._open: set[Connection] = set()
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -156,14 +140,12 @@ class Osquery:
 
     @contextmanager
     def _lease(self) -> Iterator[Connection]:
-        """Have a connection; one with which something went wrong is not used again."""
+        """Have a connection of the pool; one with which something went wrong is not used again."""
         self.facts.calls += 1
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
-            connection = self.connect()
-        with self._lock:
-            self._leased.add(connection)
+            connection = self._connect()
         is_sound = False
         try:
             yield connection
@@ -173,19 +155,34 @@ class Osquery:
             raise
         finally:
             with self._lock:
-                self._leased.discard(connection)
                 is_sound = is_sound and not self._is_closed and len(self._idle) < MOST_IDLE
                 if is_sound:
                     self._idle.append(connection)
             if not is_sound:
-                connection.close()
+                self._let_go(connection)
 
-    def connect(self) -> Connection:
-        """Return a new connection."""
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """Have a connection of one's own."""
+        connection = self._connect()
+        try:
+            yield connection
+        finally:
+            self._let_go(connection)
+
+    def _connect(self) -> Connection:
         if self._is_closed:
             raise LostError("the agent is ending")
         transport = _transport.connect(self.path, self.timeout)
-        return Connection(transport, self._settings["max_reply"] << 20)
+        connection = Connection(transport, self._settings["max_reply"] << 20)
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def _let_go(self, connection: Connection) -> None:
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
 
     def open(self) -> None:
         """Allow connections, again."""
@@ -196,15 +193,15 @@ class Osquery:
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
-            connection.close()
+            self._let_go(connection)
 
     def close(self) -> None:
         """End all connections, also those in use; their users get a `LostError`."""
         self._is_closed = True
         self.drop_idle()
         with self._lock:
-            leased = list(self._leased)
-        for connection in leased:
+            others = list(self._open)
+        for connection in others:
             connection.close()
 
     # How it fares.

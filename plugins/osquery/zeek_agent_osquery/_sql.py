@@ -9,10 +9,13 @@ from zeek_agent_core.api import Pattern, Where
 WILDCARDS = {"LIKE": "%", "GLOB": "*"}
 
 
-def select(table: str, columns: Mapping[str, str], where: Where) -> str | None:
+def select(
+    table: str, columns: Mapping[str, str], where: Where, needed: Collection[str] = ()
+) -> str | None:
     """Return the statement for what *where* wants of osquery's *table*.
 
-    *columns* has osquery's name for each of ours. None: no row can match.
+    *columns* has osquery's name for each of ours; of those *needed* osquery has
+    to see the conditions bare. None: no row can match.
     """
     if any(not values for values in where.allowed.values()):
         return None
@@ -21,15 +24,19 @@ def select(table: str, columns: Mapping[str, str], where: Where) -> str | None:
     conditions = [
         condition
         for name, target in columns.items()
-        for condition in _conditions(name, quoted(target), where)
+        for condition in _conditions(name, quoted(target), where, has_null=name not in needed)
     ]
     text = f"SELECT {listed} FROM {quoted(table)}"  # noqa: S608 - all names are quoted
     return f"{text} WHERE {' AND '.join(conditions)}" if conditions else text
 
 
-def has_condition(name: str, where: Where) -> bool:
-    """Return whether `select` sends any condition on column *name*."""
-    return any(_conditions(name, name, where))
+def is_given(name: str, where: Where) -> bool:
+    """Return whether *where* says what column *name* is, by `=`, `IN` or `LIKE`."""
+    allowed = where.allowed.get(name)
+    if allowed is not None:
+        return _listed(allowed) is not None
+    patterns = where.patterns.get(name, ())
+    return any(p.operator == "LIKE" and literal(p.text) is not None for p in patterns)
 
 
 def quoted(name: str) -> str:
@@ -48,23 +55,26 @@ def literal(value: Any) -> str | None:
     return repr(int(value) if isinstance(value, bool) else value)
 
 
-def _conditions(name: str, target: str, where: Where) -> Iterator[str]:
+def _conditions(name: str, target: str, where: Where, *, has_null: bool) -> Iterator[str]:
+    """Yield the conditions on column *name*; *has_null*: its empty texts may be NULL in osquery."""
     allowed = where.allowed.get(name)
     if allowed is not None:
         listed = _listed(allowed)
         if listed is not None:
-            yield _or_null(target, listed, has_empty="" in allowed)
+            yield _or_null(target, listed, has_empty=has_null and "" in allowed)
     low, high = literal_of(where.lows, name), literal_of(where.highs, name)
-    has_empty = low in (None, "''") and not isinstance(where.highs.get(name, ""), int | float)
+    is_number = isinstance(where.highs.get(name, ""), int | float)
+    has_empty = has_null and low in (None, "''") and not is_number
     if low is not None:
-        yield _or_null(target, f">= {low}", has_empty=low == "''")
+        yield _or_null(target, f">= {low}", has_empty=has_null and low == "''")
     if high is not None:
         yield _or_null(target, f"<= {high}", has_empty=has_empty)
     for pattern in where.patterns.get(name, ()):
         shown = literal(pattern.text)
         if shown is not None:
             condition = f"{pattern.operator} {shown}"
-            yield _or_null(target, condition, has_empty=_matches_empty(pattern))
+            has_empty = has_null and _matches_empty(pattern)
+            yield _or_null(target, condition, has_empty=has_empty)
 
 
 def literal_of(bounds: Mapping[str, Any], name: str) -> str | None:

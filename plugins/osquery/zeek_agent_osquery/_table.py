@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple
 from zeek_agent_core.api import (
     EQ,
     NONE,
-    PAUSE,
     PREFIX,
     RANGE,
     Column,
@@ -22,8 +21,8 @@ from zeek_agent_core.api import (
 )
 from zeek_agent_osquery import _sql
 from zeek_agent_osquery._binary import Make
-from zeek_agent_osquery._errors import OsqueryError
 from zeek_agent_osquery._osquery import Osquery
+from zeek_agent_osquery._question import answered
 from zeek_agent_osquery._values import CONVERTERS, NUMBERS, TYPES, BadValueError, Convert
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -75,38 +74,25 @@ class OsqueryTable(Snapshot):
 
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield what osquery answers; the same question is asked once in a statement."""
+        needed = [column.name for column in self.columns if column.mandatory]
+        self._check_given(needed, where)
         sources = {name: field.source for name, field in self.fields.items()}
-        self._check_mandatory(where)
-        sql = _sql.select(self.remote, sources, where)
+        sql = _sql.select(self.remote, sources, where, needed)
         if sql is None:
             return
-        known = where.kept.setdefault("osquery", {})
-        if sql not in known:
-            try:
-                for answer in self._osquery.query(sql, self._shape):
-                    if answer is None:
-                        yield PAUSE
-                    else:
-                        self._keep(known, sql, answer.rows)
-                        yield from answer.rows
-            except OsqueryError as error:
-                raise TableError(self.name, str(error)) from error
-            return
-        yield from known[sql]
+        most = self._osquery.setting("max_rows")
+        yield from (
+            yield from answered(
+                self.name, where, most, sql, lambda: self._osquery.query(sql, self._shape)
+            )
+        )
 
-    def _keep(self, known: dict[str, list[Row]], sql: str, rows: list[Row]) -> None:
-        """Keep an answer for the rest of the statement, as long as it is not too much."""
-        if sum(map(len, known.values())) + len(rows) <= self._osquery.setting("max_rows"):
-            known[sql] = rows
-
-    def _check_mandatory(self, where: Where) -> None:
-        """Refuse where none of the conditions that osquery must have can be passed on."""
-        names = [column.name for column in self.columns if column.mandatory]
-        if not names or any(_sql.has_condition(name, where) for name in names):
+    def _check_given(self, needed: Sequence[str], where: Where) -> None:
+        """Refuse where none of the columns that osquery needs is given."""
+        if not needed or any(_sql.is_given(name, where) for name in needed):
             return
-        if not any(where.values(name) == frozenset() for name in names):
-            listed = " or ".join(names)
-            raise TableError(self.name, f"osquery needs a condition on {listed}, a text or number")
+        listed = " or ".join(needed)
+        raise TableError(self.name, f"osquery has to know {listed}: give it by =, IN or LIKE")
 
     def _shape(self, keys: Sequence[bytes]) -> Make:
         """Return what makes a row of the values of *keys*."""

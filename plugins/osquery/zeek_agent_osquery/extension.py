@@ -96,11 +96,8 @@ def _pinging(path: str, seconds: float) -> Callable[[], None]:
     osquery = Osquery(Host(settings={"osquery": settings}))
 
     def ping() -> None:
-        connection = osquery.connect()
-        try:
+        with osquery.connected() as connection:
             osquery.call("ping", (), _binary.status, connection)
-        finally:
-            connection.close()
 
     return ping
 

@@ -5,18 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from zeek_agent_core.api import (
-    PAUSE,
     Column,
     Host,
     Row,
     Snapshot,
-    TableError,
     Type,
     Where,
     hookimpl,
 )
-from zeek_agent_osquery._errors import OsqueryError
-from zeek_agent_osquery._osquery import SECTION, SETTINGS, Osquery
+from zeek_agent_osquery._settings import SECTION, SETTINGS, settings
 from zeek_agent_osquery._values import CONVERTERS, NUMBERS, TYPES, BadValueError
 
 
@@ -44,23 +41,20 @@ class OsqueryQuery(Snapshot):
 
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield osquery's rows."""
+        from zeek_agent_osquery._osquery import Osquery  # noqa: PLC0415 - not at every start
+        from zeek_agent_osquery._question import answered  # noqa: PLC0415 - not at every start
+
         osquery, sql = Osquery.of(self.host), str(where.parameters["_sql"])
-        kinds: dict[str, Type] = {}
-        try:
-            for answer in osquery.columns_of(sql):
-                if answer is None:
-                    yield PAUSE
-                    continue
-                for column in answer.rows:
-                    kinds |= {name: TYPES.get(kind, Type.TEXT) for name, kind in column.items()}
-            for answer in osquery.query(sql):
-                if answer is None:
-                    yield PAUSE
-                    continue
-                for number, row in enumerate(answer.rows):
-                    yield {"number": number, "row": as_json(row, kinds)}
-        except OsqueryError as error:
-            raise TableError(self.name, str(error)) from error
+        most = osquery.setting("max_rows")
+        columns = yield from answered(
+            self.name, where, most, f"columns of {sql}", lambda: osquery.columns_of(sql)
+        )
+        kinds = {
+            name: TYPES.get(kind, Type.TEXT) for column in columns for name, kind in column.items()
+        }
+        rows = yield from answered(self.name, where, most, sql, lambda: osquery.query(sql))
+        for number, row in enumerate(rows):
+            yield {"number": number, "row": as_json(row, kinds)}
 
 
 def as_json(row: dict[str, str], kinds: dict[str, Type]) -> str:
@@ -85,5 +79,5 @@ def _value(value: str, kind: Type) -> Any:
 @hookimpl
 def zeek_agent_tables(host: Host) -> list[OsqueryQuery]:
     """Offer the table where the configuration allows it."""
-    osquery = Osquery.of(host)
-    return [OsqueryQuery(host)] if osquery.path and osquery.setting("allow_queries") else []
+    given = settings(host)
+    return [OsqueryQuery(host)] if given["extensions_socket"] and given["allow_queries"] else []

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from zeek_agent_core.api import Column, Host, Row, Snapshot, Type, Where, hookimpl
-from zeek_agent_osquery._osquery import SECTION, SETTINGS, Osquery
+from zeek_agent_osquery._settings import SECTION, SETTINGS, settings
 
 
 class OsqueryStatus(Snapshot):
@@ -34,6 +34,8 @@ class OsqueryStatus(Snapshot):
 
     def rows(self, where: Where) -> Iterator[Row]:  # noqa: ARG002 - there is only one
         """Yield the one row."""
+        from zeek_agent_osquery._osquery import Osquery  # noqa: PLC0415 - not at every start
+
         osquery = Osquery.of(self.host)
         facts = osquery.facts
         yield {
@@ -54,4 +56,4 @@ class OsqueryStatus(Snapshot):
 @hookimpl
 def zeek_agent_tables(host: Host) -> list[OsqueryStatus]:
     """Offer the table where the configuration has osquery's socket."""
-    return [OsqueryStatus(host)] if Osquery.of(host).path else []
+    return [OsqueryStatus(host)] if settings(host)["extensions_socket"] else []
