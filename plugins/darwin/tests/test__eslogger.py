@@ -135,16 +135,6 @@ def test_values_fit_the_columns(table):
     assert filled | set(table.origin.null) == {column.name for column in table.columns}
 
 
-def test_cut_lines():
-    """A line cut anywhere is counted, and does not disturb its neighbours."""
-    line = LINES[1]
-    for end in range(1, len(line), 97):
-        reader = Reader()
-        found = reader.events([line[:end], LINES[9]])
-        assert [event.kind for event in found] == ["exit"]
-        assert reader.unreadable == 1
-
-
 ANY = st.characters(codec=None, categories=["L", "N", "P", "Cs"])
 """Halves of surrogate pairs too, which JSON lets through."""
 json_values = st.recursive(
@@ -169,6 +159,70 @@ def mutated(draw):
             continue
         place[key] = draw(json_values)
         return message
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_lean_events(line):
+    """Left out are the status of files and the environment, and nothing else."""
+
+    def stripped(value):
+        if isinstance(value, list):
+            return [stripped(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: None
+            if key in {"stat", "env"} and isinstance(inner, dict | list)
+            else stripped(inner)
+            for key, inner in value.items()
+        }
+
+    assert _eslogger.load_lean(line) == stripped(json.loads(line))
+    assert len(_eslogger.without_status(line)) < len(line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":{"stat":{"st_ino":{"deep":1}}},"b":[1]}',
+        '{"a":{"stat":{"st_ino":"}"}},"b":1}',
+        '{"stat":{',
+        '{"env":[],"args":["x"],"b":1}',
+        '{"env":["A=\\"],","B=1"],"args":["y"]}',
+        '{"env":["A=1",2],"args":["y"]}',
+        '{"args":["\\"stat\\":{","\\"env\\":[\\"x\\"],"],"env":["Z=1"]}',
+    ],
+)
+def test_lean_events_of_another_layout(text):
+    """What is laid out in another way is read whole, never wrongly."""
+    line = text.encode()
+    try:
+        expected = json.loads(line)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"delimiter|Expecting"):
+            _eslogger.load_lean(line)
+        return
+    found = _eslogger.load_lean(line)
+    for key in expected.keys() - {"env", "a"}:
+        assert found[key] == expected[key]
+
+
+@given(mutated())
+def test_lean_rows_are_the_same(message):
+    """Whatever stands in an event, a lean read gives the same row of a process."""
+    line = json.dumps(message, separators=(",", ":")).encode()
+    whole, lean = (Reader().events([line], is_lean=lean) for lean in (False, True))
+    assert [process_row(event) for event in lean] == [process_row(event) for event in whole]
+
+
+def test_cut_lines():
+    """A line cut anywhere is counted, and does not disturb its neighbours."""
+    line = LINES[1]
+    for end in range(1, len(line), 97):
+        reader = Reader()
+        found = reader.events([line[:end], LINES[9]])
+        assert [event.kind for event in found] == ["exit"]
+        assert reader.unreadable == 1
 
 
 @given(mutated())
