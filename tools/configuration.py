@@ -35,6 +35,15 @@ Settings that tables read.
 | `[tables.files] max_matches` | 100000 | paths a pattern may match; more is an error |
 | `[tables.files] max_line_bytes` | 1048576 | a longer line is cut, and counted as a warning |
 | `[tables.files] max_hash_bytes` | 1073741824 | a larger file is not hashed, and counted |
+| `[tables.files_events] paths` | see its page | patterns of what is watched |
+| `[tables.files_events] max_watches` | 20000 | directories that are watched at most |
+| `[tables.files_events] rescan_interval` | 60 | seconds between two looks of the source `rescan` |
+| `[tables.logins_events] directory` | "" | another journal to read |
+| `[tables.logins_events] catch_up` | 86400 | seconds to look back after a pause |
+| `[tables.system_logs_events] fields` | `[]` | for the column `fields`; `["*"]`: all |
+| `[tables.system_logs_events] directory` | "" | another journal to read |
+| `[tables.system_logs_events] files` | see its page | files of syslog, where there is no journal |
+| `[tables.system_logs_events] catch_up` | 86400 | seconds to look back after a pause |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
 
 ## [[query]]

@@ -1,6 +1,6 @@
 """The public names: all that a plugin imports, here or from `zeek_agent_core.schema`."""
 
-from zeek_agent_core.errors import ParameterError, TableError
+from zeek_agent_core.errors import ConfigError, ParameterError, TableError
 from zeek_agent_core.hookspecs import hookimpl
 from zeek_agent_core.host import Host
 from zeek_agent_core.identity import write_private
@@ -29,6 +29,7 @@ __all__ = [
     "PREFIX",
     "RANGE",
     "Column",
+    "ConfigError",
     "Evented",
     "Host",
     "Marked",

@@ -1,4 +1,4 @@
-"""Waits for a descriptor in the event loop without being woken more than once for it."""
+"""Waits for descriptors in the event loop without being woken more than once for them."""
 
 import asyncio
 from types import TracebackType
@@ -6,15 +6,15 @@ from typing import Self
 
 
 class Readiness:
-    """Tells when a descriptor is readable; a context manager.
+    """Tells when one of some descriptors is readable; a context manager.
 
-    The loop watches the descriptor only while somebody waits, so what is
-    readable and not yet read wakes nobody.
+    The loop watches them only while somebody waits, so what is readable and
+    not yet read wakes nobody.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        """Prepare for *descriptor*, which stays the caller's."""
-        self._descriptor = descriptor
+    def __init__(self, *descriptors: int) -> None:
+        """Prepare for *descriptors*, which stay the caller's."""
+        self._descriptors = descriptors
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
 
@@ -29,21 +29,30 @@ class Readiness:
         trace: TracebackType | None,
     ) -> None:
         """Watch no more."""
-        self._loop.remove_reader(self._descriptor)
+        self._ignore()
 
     async def wait(self, most: float | None = None) -> bool:
         """Return once there is something to read, or False after *most* seconds."""
         self._event.clear()
-        self._loop.add_reader(self._descriptor, self._ready)
+        for descriptor in self._descriptors:
+            self._loop.add_reader(descriptor, self._ready)
         try:
             async with asyncio.timeout(most):
                 await self._event.wait()
         except TimeoutError:
             return False
         finally:
-            self._loop.remove_reader(self._descriptor)
+            self._ignore()
         return True
 
-    def _ready(self) -> None:
-        self._loop.remove_reader(self._descriptor)
+    def poke(self) -> None:
+        """End the wait, as if there were something to read."""
         self._event.set()
+
+    def _ready(self) -> None:
+        self._ignore()
+        self._event.set()
+
+    def _ignore(self) -> None:
+        for descriptor in self._descriptors:
+            self._loop.remove_reader(descriptor)

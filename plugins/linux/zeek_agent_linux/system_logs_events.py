@@ -1,73 +1,40 @@
 """``system_logs_events``: the journal of systemd, or else the kernel's log and syslog's files."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, ClassVar
+from contextlib import aclosing
+from typing import Any
 
-from zeek_agent_core.api import Host, Marked, Row, Source, hookimpl
+from zeek_agent_core.api import Host, Row, hookimpl
 from zeek_agent_core.schema import system_logs_events
-from zeek_agent_linux import _child, _entries, _journal, _journalctl
-from zeek_agent_linux._bookmark import Bookmark
-from zeek_agent_linux._journal import Start
+from zeek_agent_linux import _child, _entries, _journal, _journalctl, _syslogfiles
+from zeek_agent_linux._kept import Kept, KeptTable
 from zeek_agent_linux._libsystemd import Journal
+from zeek_agent_linux._readiness import Readiness
 
-HOLD = 30.0
-"""Seconds to wait at most for queries to read what they have, before more is given."""
+COALESCE = 0.1
+"""Seconds for which what comes to files is gathered."""
 BACK = 10
 """Entries before the end to begin with, where no place is known and that is asked for."""
 
 
-class Kept(Source):
-    """A source that moves the table's bookmark as its rows are read, and does not hurry."""
+class LogSource(Kept):
+    """What the sources of the table share."""
 
     table: "SystemLogsEvents"
-    place: ClassVar[str]
-    """Under which its bookmark is kept."""
 
-    def __init__(self, table: "SystemLogsEvents") -> None:
-        """Serve *table*."""
-        super().__init__(table)
-        self.plan = _entries.Plan((), ())
-        self._given = self._read = 0
-        self._was_read = asyncio.Event()
-        self.wanted_changed()
-
-    def wanted_changed(self) -> None:
-        """Read no more than is wanted."""
-        self.plan = _entries.Plan(self.table.wanted.columns, self.table.setting("fields"))
-
-    def marked(self, rows: Sequence[Row], place: Any) -> Marked:
-        """Return *rows* as they are to be yielded; *place* is up to where they reach."""
-        self.table.bookmark.give(self.place, place)
-        self._given += len(rows)
-        return Marked(rows, (place, self._given))
-
-    def was_read(self, mark: tuple[Any, int]) -> None:
-        """Move the bookmark."""
-        place, self._read = mark
-        self._was_read.set()
-        self.table.bookmark.was_read(self.place, place)
-
-    async def hold(self) -> None:
-        """Wait while queries have much to read: the log keeps the rest, we could not."""
-        most = self.table.capacity // 2
-        try:
-            async with asyncio.timeout(HOLD):
-                while self._given - self._read > most:
-                    self._was_read.clear()
-                    await self._was_read.wait()
-        except TimeoutError:
-            self._read = self._given  # nobody reads: do not wait for them again
+    def plan(self) -> _entries.Plan:
+        """Return what to read of an entry of the journal at present."""
+        return _entries.Plan(self.table.wanted.columns, self.table.setting("fields"))
 
 
-class JournalSource(Kept):
+class JournalSource(LogSource):
     """The journal through systemd's library, woken by its descriptor."""
 
     name = "journal"
     place = "journal"
     _follower: _journal.Follower | None = None
+    _plan: _entries.Plan
 
     def check(self) -> None:
         """Raise `OSError` if there is no journal that can be read."""
@@ -77,33 +44,36 @@ class JournalSource(Kept):
         """Yield what is logged, from the bookmark on."""
         table = self.table
         async with table.kept_bookmark():
-            start = table.start(self.place)
+            start = table.start(table.bookmark.place(self.place), table.back)
             self._follower = _journal.Follower(table.directory, start, self._row)
             self.wanted_changed()
             async with aclosing(self._follower.chunks()) as chunks:
                 async for chunk in chunks:
                     table.lose("damaged", chunk.damaged)
+                    table.lose("deleted", chunk.missing)
                     if chunk.rows:
                         yield self.marked(chunk.rows, chunk.cursor)
                         await self.hold()
                     elif chunk.is_start:
+                        await self.begin(chunk.cursor)
                         yield ()
 
     def wanted_changed(self) -> None:
         """Let the journal leave out what no query wants, and read no more than is wanted."""
-        super().wanted_changed()
+        self._plan = self.plan()
         if self._follower is not None:
             self._follower.matches = _entries.matches(self.table.wanted)
 
     def _row(self, journal: Journal) -> Row:
-        plan = self.plan
-        row = plan.row(journal.get, journal.time())
+        plan = self._plan
+        row: dict[str, Any] = {"time": journal.time()}
+        journal.fill(row, plan.steps)
         if plan.wants_more:
             row["fields"] = plan.more(journal.all())
         return row
 
 
-class JournalctlSource(Kept):
+class JournalctlSource(LogSource):
     """The journal through `journalctl`, where the library does not work."""
 
     name = "journalctl"
@@ -118,50 +88,77 @@ class JournalctlSource(Kept):
         """Yield what is logged, from the bookmark on."""
         table = self.table
         async with table.kept_bookmark():
-            start = table.start(self.place)
+            start = await self._start()
             everything = _entries.Plan(table.everything().columns, table.setting("fields"))
             arguments = _journalctl.arguments(table.directory, start, everything)
             reader = _journalctl.Reader(start)
             async with _child.running("journalctl", arguments) as child:
+                await self.begin(start.cursor)
                 yield ()
                 while True:
-                    rows, cursor = reader.read(await child.read(), table.wanted, self.plan)
+                    rows, cursor = reader.read(await child.read(), table.wanted, self.plan())
                     if rows:
                         yield self.marked(rows, cursor)
                         await self.hold()
 
+    async def _start(self) -> _journal.Start:
+        """Return where to begin, by a cursor: what comes while the child starts is not missed."""
+        start = self.table.start(self.table.bookmark.place(self.place), self.table.back)
+        if start.cursor is None:
+            count = start.back + 1
+            arguments = _journalctl.newest(self.table.directory, count)
+            async with _child.running("journalctl", arguments) as child:
+                start.cursor = _journalctl.first_cursor(await child.read_all(), count)
+        return start
 
-class SystemLogsEvents(system_logs_events.SystemLogsEvents):  # noqa: D101 - as declared
-    sources = (JournalSource, JournalctlSource)
 
-    def __init__(self, host: Host) -> None:
-        """Bind the table to *host*."""
-        super().__init__(host)
-        self.bookmark = Bookmark(host.agent.state, self.name, self.warn)
+class SyslogSource(LogSource):
+    """The kernel's log and the files of syslog, where there is no journal."""
+
+    name = "syslog"
+    place = "syslog"
+
+    def check(self) -> None:
+        """Raise `OSError` if there is nothing to read."""
+        _syslogfiles.check(self.table.host.prefix, self.table.setting("files"))
+
+    async def events(self) -> AsyncIterator[Sequence[Row]]:
+        """Yield what is logged, from the bookmark on."""
+        table = self.table
+        logs = _syslogfiles.SyslogFiles(table.host.prefix, table.setting("files"))
+        async with table.kept_bookmark():
+            with logs:
+                await asyncio.to_thread(logs.start, table.bookmark.place(self.place))
+                if logs.problem is not None:
+                    table.warn(logs.problem)
+                await self.begin(logs.place())
+                yield ()
+                with Readiness(*logs.descriptors()) as ready:
+                    while True:
+                        batch = await asyncio.to_thread(logs.read)
+                        table.lose("kernel", batch.lost)
+                        table.lose("damaged", batch.damaged)
+                        if batch.rows:
+                            yield self.marked(batch.rows, logs.place())
+                            await self.hold()
+                        if not batch.count:
+                            await ready.wait()
+                            await asyncio.sleep(COALESCE)
+
+
+class SystemLogsEvents(KeptTable, system_logs_events.SystemLogsEvents):  # noqa: D101 - as declared
+    __doc__ = system_logs_events.SystemLogsEvents.__doc__
+    sources = (JournalSource, JournalctlSource, SyslogSource)
 
     @property
     def directory(self) -> str:
         """Where the journal's files are; empty: where the host has them."""
         return str(self.setting("directory"))
 
-    def start(self, place: str) -> Start:
-        """Return where to begin in the journal, by the bookmark *place*."""
-        cursor = self.bookmark.place(place)
-        earliest = int((time.time() - self.setting("catch_up")) * 1e6)
-        back = BACK if self.setting("initial") else 0
-        return Start(cursor if isinstance(cursor, str) else None, earliest, back)
-
-    @asynccontextmanager
-    async def kept_bookmark(self) -> AsyncIterator[None]:
-        """Have the bookmark open; at an end that is wanted, forget what nobody has read."""
-        await self.bookmark.open()
-        try:
-            yield
-        except (asyncio.CancelledError, GeneratorExit):
-            self.bookmark.rewind()
-            raise
-        finally:
-            await self.bookmark.aclose()
+    @property
+    def back(self) -> int:
+        """How many messages that are there already to begin with."""
+        return BACK if self.setting("initial") else 0
 
 
 @hookimpl
