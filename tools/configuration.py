@@ -44,6 +44,16 @@ Settings that tables read.
 | `[tables.system_logs_events] directory` | "" | another journal to read |
 | `[tables.system_logs_events] files` | see its page | files of syslog, where there is no journal |
 | `[tables.system_logs_events] catch_up` | 86400 | seconds to look back after a pause |
+| `[tables.audit] ...` | | see [auditing](auditing.md) |
+| `[tables.processes_events] source` | "" | the only source to use, by its name; empty: the best that works |
+| `[tables.processes_events] initial` | false | whether to begin with what runs already, in state `running` |
+| `[tables.processes_events] forks` | false | whether processes that are made are told before they execute a program, in state `forked` |
+| `[tables.processes_events] interval` | 1 | seconds between two looks of the source `polling` |
+| `[tables.processes_events] mount_tracefs` | true | whether the source `tracefs` may mount it, unseen by others, where it is not mounted |
+| `[tables.sockets_events] source` | "" | the only source to use, by its name; empty: the best that works |
+| `[tables.sockets_events] initial` | false | whether to begin with what is open already, in state `open` |
+| `[tables.sockets_events] interval` | 2 | seconds between two looks of the source `polling`, or at UDP sockets of others |
+| `[tables.sockets_events] mount_tracefs` | true | as for `processes_events` |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
 
 ## [[query]]

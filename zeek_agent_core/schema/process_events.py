@@ -12,7 +12,7 @@ class ProcessEvents(Sourced):
 
     Kernel auditing costs every process of the host time; it is switched on
     while a query reads this table, and off after the last one. What it needs,
-    and how it gets on with auditd, says the chapter on auditing.
+    and how it gets on with auditd, stands in docs/auditing.md.
     """
 
     name = "process_events"

@@ -14,7 +14,7 @@ DONE = 3  # NLMSG_DONE, the type of all messages
 LISTEN, IGNORE = 1, 2
 
 # nlmsghdr; cn_msg; then of proc_event: what, cpu, time (monotonic ns), 24 bytes by kind.
-_MESSAGE = struct.Struct("=IHHII IIIIHH IIQ iiIIii")
+_MESSAGE = struct.Struct("=IH10x IIII4x IIQ iiIIii")
 _REQUEST = struct.Struct("=IHHII IIIIHH I")
 SIZE = _MESSAGE.size
 _NAME = slice(SIZE - 16, SIZE)
@@ -37,12 +37,13 @@ class Event(NamedTuple):
     A group is what is called a process elsewhere; a status is that of wait(2).
     """
 
-    acknowledged: int
-    cpu: int
     sequence: int
     """Counts the events on that processor, for all who listen."""
+    acknowledged: int
     what: int
+    cpu: int
     time: int
+    """By the monotonic clock."""
     a: int
     b: int
     c: int
@@ -61,13 +62,10 @@ def parse(message: bytes | bytearray | memoryview) -> Event:
     """Return the event in *message*; `ValueError` if it is none."""
     if len(message) < SIZE:
         raise ValueError("truncated message of the proc connector")
-    (
-        length, kind, _, _, _, index, value, sequence, acknowledged, _, _, what, cpu, time,
-        a, b, c, d, e, f,
-    ) = _MESSAGE.unpack_from(message)  # fmt: skip
+    length, kind, index, value, *event = _MESSAGE.unpack_from(message)
     if length < SIZE or kind != DONE or (index, value) != IDENTITY:
         raise ValueError("not a message of the proc connector")
-    return Event(acknowledged, cpu, sequence, what, time, a, b, c, d, e, f)
+    return Event(*event)
 
 
 def parse_name(message: bytes | bytearray | memoryview) -> bytes:

@@ -8,15 +8,17 @@ soon as the event is there; of a process that was faster they are unknown.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from zeek_agent_core.api import Row, Source, Sourced, text
+from zeek_agent_core.api import Row, Source, Sourced
 from zeek_agent_linux import _cnproc, _procseed
 from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._kernelclock import KernelClock
+from zeek_agent_linux._pidns import check_initial
 from zeek_agent_linux._procconnector import Connector, Item
-from zeek_agent_linux._procfacts import Extra, Facts
-from zeek_agent_linux._procrows import ProcessRows
+from zeek_agent_linux._procfacts import Facts
+from zeek_agent_linux._prochistory import apply
+from zeek_agent_linux._procrows import EventRow, ProcessRows
 from zeek_agent_linux._proctree import Process, ProcessTree
-from zeek_agent_linux._readable import GATHER_SECONDS, readable
+from zeek_agent_linux._readable import GATHER_SECONDS, Readable
 
 SLICE = 500
 """Events that are worked on before others have their turn."""
@@ -36,9 +38,13 @@ class ConnectorSource(Source):
         self._tree = ProcessTree(keep=0)
         self._rows = ProcessRows(table)
         self._facts = Facts(proc, self._boot, table.wanted.columns)
+        self._read: dict[int, EventRow] = {}
+        """Rows, by process ID, whose process may have executed another program meanwhile."""
+        self._lost = self._forged = 0
 
     def check(self) -> None:
         """Ask for events, and see whether the kernel agrees."""
+        check_initial(self.table.host)
         with Connector() as connector:
             connector.check()
 
@@ -56,66 +62,79 @@ class ConnectorSource(Source):
         with Connector() as connector:
             yield []
             await self._seed()
+            readable = Readable([connector.fileno()])
             while True:
-                await readable(
-                    [connector.fileno()], 0 if self._facts.are_wanted else GATHER_SECONDS
-                )
-                while items := connector.read(SLICE):
-                    yield self._work(items)
+                await readable.wait(0 if self._facts.are_wanted else GATHER_SECONDS)
+                held: list[EventRow] = []
+                while True:
+                    items = connector.read(SLICE)
+                    self._doubt(items)
+                    if held:
+                        yield held
+                    if not items:
+                        break
+                    held = self._work(items)
                     await asyncio.sleep(0)
+                await self._count(connector)
 
     async def _seed(self) -> None:
         columns = self.table.wanted.columns
         await asyncio.to_thread(_procseed.fill, self._tree, self.table.host, self._clock, columns)
 
-    def _work(self, items: Sequence[Item]) -> list[Row]:
+    async def _count(self, connector: Connector) -> None:
+        """Tell of what was lost since the last time, and learn anew what is there."""
+        lost, forged = connector.lost - self._lost, connector.forged - self._forged
+        self._lost, self._forged = connector.lost, connector.forged
+        if forged:
+            self.table.warn(f"{forged} messages that did not come from the kernel were ignored")
+        if lost:
+            self.table.lose("kernel", lost)
+            await self._seed()
+
+    def _work(self, items: Sequence[Item]) -> list[EventRow]:
         self._clock.refresh()
         self._rows.refresh()
         self._facts.forget_parents()
+        self._read.clear()
         gone = {event.a for event, _ in items if event.what == _cnproc.EXIT}
         rows = [self._row(item, gone) for item in items]
         return [row for row in rows if row is not None]
 
-    def _row(self, item: Item, gone: set[int]) -> Row | None:
-        event, name = item
-        tree, what = self._tree, event.what
+    def _row(self, item: Item, gone: set[int]) -> EventRow | None:
+        event = item[0]
         time = self._clock.since_boot(event.time)
-        if what == _cnproc.FORK:
-            if event.c != event.d:
-                tree.thread(event.d, event.c)
-                return None
-            process = tree.fork(time, event.b, event.d)
-            return self._rows.forked(process, self._clock.micros(time), self._clock.startup(time))
-        if what == _cnproc.EXEC:
-            return self._executed(tree.execute(event.b), time, gone)
-        if what == _cnproc.EXIT:
-            return self._exited(event, time)
-        if event.a == event.b:  # IDs and names of other threads are their own
-            if what == _cnproc.UID:
-                tree.set_users(event.b, event.c, event.d)
-            elif what == _cnproc.GID:
-                tree.set_groups(event.b, event.c, event.d)
-            elif what == _cnproc.COMM:
-                tree.rename(event.b, text(name))
-        return None
-
-    def _executed(self, process: Process, time: int, gone: set[int]) -> Row | None:
-        extra: Extra = {}
-        if self._facts.are_wanted:
-            if process.pid not in gone:
-                extra = self._facts.read(process)
-            self._facts.inherit(process, self._tree)
-        startup = self._clock.startup(process.started)
-        return self._rows.started(process, self._clock.micros(time), startup, extra)
-
-    def _exited(self, event: _cnproc.Event, time: int) -> Row | None:
-        tree = self._tree
-        if event.a != event.b and tree.process_of(event.a) != event.b:
-            return None  # a thread that was not seen to start
-        process = tree.exit(time, event.a)
+        process = apply(self._tree, time, item)
         if process is None:
             return None
-        if process.ppid is None:
-            process.ppid = event.f
-        startup = self._clock.startup(process.started)
-        return self._rows.stopped(process, self._clock.micros(time), startup, event.c)
+        micros, startup = self._clock.micros(time), self._clock.startup(process.started)
+        if event.what == _cnproc.EXEC:
+            return self._started(process, micros, startup, gone)
+        if event.what == _cnproc.EXIT:
+            return self._rows.stopped(process, micros, startup, event.c)
+        return self._rows.forked(process, micros, startup)
+
+    def _started(
+        self, process: Process, time: int, startup: int | None, gone: set[int]
+    ) -> EventRow | None:
+        self._blank(process.pid)
+        if not self._facts.are_wanted or not self._rows.may_want(process):
+            return self._rows.started(process, time, startup)
+        is_there = process.pid not in gone
+        extra = self._facts.read(process) if is_there else {}
+        if self._facts.inherit(process, self._tree):
+            extra["incomplete"] = True
+        row = self._rows.started(process, time, startup, extra)
+        if row is not None and is_there:
+            self._read[process.pid] = row
+        return row
+
+    def _doubt(self, items: Sequence[Item]) -> None:
+        """Forget what was read of a process that has executed another program since."""
+        for event, _ in items:
+            if event.what == _cnproc.EXEC:
+                self._blank(event.b)
+
+    def _blank(self, pid: int) -> None:
+        row = self._read.pop(pid, None)
+        if row is not None:
+            row.update(name=None, exe=None, cmdline=None, incomplete=True)

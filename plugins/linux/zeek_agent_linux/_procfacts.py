@@ -19,12 +19,18 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 CMDLINE_BYTES = 32_768
 UNSET = 0xFFFFFFFF
 """The login's user ID of a process that belongs to no login."""
-USAGE = frozenset({"priority", "vsize", "rsize", "utime", "stime", "startup"})
+USAGE = frozenset({"priority", "vsize", "rsize", "utime", "stime"})
 INHERITED = frozenset({"cwd", "auid", "cgroup", "container"})
 COLUMNS = USAGE | INHERITED | {"name", "exe", "cmdline"}
 """What can be read for a process whose IDs and parent are known."""
 SHORT_NAME = 15
 """Bytes of a name that the kernel keeps."""
+KEPT = ("name", "exe", "cmdline", "cwd", "auid", "cgroup", "container")
+"""What is kept with a process."""
+LATE_TICKS = 10
+"""A process is another if it started so much earlier or later."""
+SHORT = "short"
+"""The short name among what has been read, until it is compared."""
 
 Extra = dict[str, Any]
 """Columns of a row that are not kept with the process."""
@@ -47,50 +53,66 @@ class Facts:
             self._parts.append(_exe)
         if "cwd" in wanted:
             self._parts.append(_cwd)
-        if wanted & USAGE or "name" in wanted:
-            self._parts.append(self._stat)
+        self._parts.append(self._stat)
         if wanted & {"cgroup", "container"}:
             self._parts.append(_groups)
         if "auid" in wanted:
             self._parts.append(_login)
-        self._parts.append(_ids)
+        self._ids = _all_ids if {"ruid", "rgid"}.intersection(columns) else _effective_ids
         self._inherited = wanted & INHERITED
         self._of_parents: dict[int, Process] = {}
 
-    def read(self, process: Process) -> Extra:
-        """Add to *process*, which has just executed a program; return what changes by itself."""
-        extra: Extra = {}
+    def read(self, process: Process, name: bytes | None = None) -> Extra:
+        """Add to *process* what is there; return columns that are not kept with it.
+
+        If the process of that ID is another by now, or has another *name*,
+        short as the kernel keeps it, nothing is added.
+        """
+        found, extra = Process(process.pid), Extra()
         directory = f"{self._proc}/{process.pid}"
         for part in self._parts:
             try:
-                part(directory, process, extra)
+                part(directory, found, extra)
             except (FileNotFoundError, ProcessLookupError):
                 break  # it has ended
             except (OSError, ValueError):
                 continue
+        else:
+            if process.uid is None or process.gid is None:
+                with suppress(OSError, ValueError):
+                    self._ids(directory, process)
+        short = extra.pop(SHORT, name)
+        if not _is_same(process, found) or (name is not None and short != name):
+            return {}
+        for fact in KEPT:
+            value = getattr(found, fact)
+            if value is not None:
+                setattr(process, fact, value)
         return extra
 
     def forget_parents(self) -> None:
         """Read of parents anew: they may have changed directory since."""
         self._of_parents.clear()
 
-    def inherit(self, process: Process, tree: ProcessTree) -> None:
-        """Take from the parent what could not be read of *process* itself.
+    def inherit(self, process: Process, tree: ProcessTree) -> bool:
+        """Take from the parent what could not be read; return whether the directory was.
 
-        A child is in the directory of its parent unless it has changed it
-        before; it stays in its login and in its container.
+        A process stays in its login and in its container. It is in the
+        directory of its parent as well unless it has changed it: a guess.
         """
         if not self._inherited or process.ppid is None:
-            return
+            return False
         parent = self._of_parents.get(process.ppid)
         if parent is None:
             parent = self._of_parents[process.ppid] = self._read_parent(process.ppid, tree)
-        if process.cwd is None:
-            process.cwd = parent.cwd
         if process.auid is None:
             process.auid = parent.auid
         if process.cgroup is None and parent.container is not None:
             process.cgroup, process.container = parent.cgroup, parent.container
+        if process.cwd is not None or parent.cwd is None:
+            return False
+        process.cwd = parent.cwd
+        return True
 
     def _read_parent(self, pid: int, tree: ProcessTree) -> Process:
         found = Process(pid)
@@ -100,21 +122,21 @@ class Facts:
                 part(directory, found, {})
         known = tree.alive.get(pid)
         if known is not None:
-            found.cwd = found.cwd or known.cwd
-            known.cwd = found.cwd
             found.auid = known.auid if found.auid is None else found.auid
             if found.cgroup is None:
                 found.cgroup, found.container = known.cgroup, known.container
         return found
 
     def _stat(self, directory: str, process: Process, extra: Extra) -> None:
-        name, fields = _procfs.parse_stat(_procfs.read(directory + "/stat"))
-        short = _procfs.name(name)
+        short, fields = _procfs.parse_stat(_procfs.read(directory + "/stat"))
+        extra[SHORT] = short
         exe = process.exe
         # A script is known by its own name, not by that of what runs it.
-        is_path = exe is not None and os.fsencode(exe.rpartition("/")[2])[:SHORT_NAME] == name
-        process.name = exe if is_path else short
-        extra["startup"] = self._boot() + int(fields[_procfs.STARTTIME]) * TICK
+        is_path = exe is not None and os.fsencode(exe.rpartition("/")[2])[:SHORT_NAME] == short
+        process.name = exe if is_path else _procfs.name(short)
+        process.ppid = int(fields[_procfs.PPID])
+        process.started = int(fields[_procfs.STARTTIME]) * TICK
+        extra["startup"] = self._boot() + process.started
         if fields[0] in b"ZX":
             return
         extra["priority"] = fields[_procfs.PRIORITY].decode()
@@ -122,8 +144,13 @@ class Facts:
         extra["rsize"] = int(fields[_procfs.RSS]) * PAGE
         extra["utime"] = int(fields[_procfs.UTIME]) * TICK
         extra["stime"] = int(fields[_procfs.STIME]) * TICK
-        if process.ppid is None:
-            process.ppid = int(fields[_procfs.PPID])
+
+
+def _is_same(process: Process, found: Process) -> bool:
+    """Return whether both started at the same time, as far as that is known."""
+    if process.started is None or found.started is None:
+        return True
+    return abs(process.started - found.started) < LATE_TICKS * TICK
 
 
 def _cmdline(directory: str, process: Process, _extra: Extra) -> None:
@@ -152,8 +179,12 @@ def _login(directory: str, process: Process, _extra: Extra) -> None:
     process.auid = None if number == UNSET else number
 
 
-def _ids(directory: str, process: Process, _extra: Extra) -> None:
-    """Read the IDs if no event has told them."""
-    if process.uid is None or process.gid is None:
-        ids = _procfs.parse_ids(_procfs.read(directory + "/status"))
-        process.ruid, process.uid, process.rgid, process.gid = ids
+def _effective_ids(directory: str, process: Process) -> None:
+    """Take the effective IDs from the directory, which is much cheaper."""
+    status = os.stat(directory)  # noqa: PTH116
+    process.uid, process.gid = status.st_uid, status.st_gid
+
+
+def _all_ids(directory: str, process: Process) -> None:
+    ids = _procfs.parse_ids(_procfs.read(directory + "/status"))
+    process.ruid, process.uid, process.rgid, process.gid = ids

@@ -14,7 +14,8 @@ TOLD = ("name", "exe", "cmdline", "cwd", "ppid", "uid", "gid")
 """Columns that are NULL only because the source could not know them; kernel threads apart."""
 CORE_DUMPED = 0x80
 
-Row = dict[str, Any]
+EventRow = dict[str, Any]
+"""A row, or some columns of one."""
 
 
 class ProcessRows:
@@ -38,9 +39,16 @@ class ProcessRows:
             states is None or "forked" in states
         )
 
+    def may_want(self, process: Process) -> bool:
+        """Return whether a row of *process* may be wanted, before more is read of it."""
+        admits = self._admits
+        if admits is None:
+            return True
+        return admits("pid", process.pid) and (process.uid is None or admits("uid", process.uid))
+
     def started(
-        self, process: Process, time: int, startup: int | None, extra: Row | None = None
-    ) -> Row | None:
+        self, process: Process, time: int, startup: int | None, extra: EventRow | None = None
+    ) -> EventRow | None:
         """Return the row of a *process* that has executed a program.
 
         *time* is in µs, *startup* in ns since the epoch; *extra* has columns
@@ -49,8 +57,8 @@ class ProcessRows:
         return self._row("started", process, time, startup, extra) if self.wants_started else None
 
     def forked(
-        self, process: Process, time: int, startup: int | None, extra: Row | None = None
-    ) -> Row | None:
+        self, process: Process, time: int, startup: int | None, extra: EventRow | None = None
+    ) -> EventRow | None:
         """Return the row of a *process* that has been made by another."""
         return self._row("forked", process, time, startup, extra) if self.wants_forked else None
 
@@ -60,8 +68,8 @@ class ProcessRows:
         time: int,
         startup: int | None,
         status: int | None = None,
-        extra: Row | None = None,
-    ) -> Row | None:
+        extra: EventRow | None = None,
+    ) -> EventRow | None:
         """Return the row of a *process* that has ended with a *status* as of wait(2)."""
         if not self.wants_stopped:
             return None
@@ -79,8 +87,8 @@ class ProcessRows:
         return row
 
     def _row(
-        self, state: str, process: Process, time: int, startup: int | None, extra: Row | None
-    ) -> Row | None:
+        self, state: str, process: Process, time: int, startup: int | None, extra: EventRow | None
+    ) -> EventRow | None:
         row = {
             "time": time,
             "name": process.name,

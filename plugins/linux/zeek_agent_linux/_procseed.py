@@ -14,7 +14,11 @@ KEPT = frozenset({"exe", "cmdline", "cwd", "cgroup", "container"})
 
 
 def fill(tree: ProcessTree, host: Host, clock: KernelClock, columns: Collection[str]) -> None:
-    """Add to *tree* all processes, with those of *columns* that are kept; for a thread."""
+    """Let *tree* know all processes, and no other; with *columns* if they are kept; for a thread.
+
+    To be called again after events were lost.
+    """
+    known, found = set(tree.alive), set()
     where = Where(columns=NEEDED | KEPT.intersection(columns))
     for row in ProcSource(host, lambda _: None).rows(where):
         startup = row.get("startup")
@@ -30,6 +34,8 @@ def fill(tree: ProcessTree, host: Host, clock: KernelClock, columns: Collection[
             **{name: row.get(name) for name in KEPT},
         )
         tree.add(process, _threads(f"{host.prefix}/proc/{process.pid}/task"))
+        found.add(process.pid)
+    tree.forget(known - found)
 
 
 def _threads(directory: str) -> list[int]:

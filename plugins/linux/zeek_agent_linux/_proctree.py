@@ -49,9 +49,15 @@ class Process:
 class ProcessTree:
     """All processes that are alive, by process ID, and those that ended lately."""
 
-    def __init__(self, keep: int = KEEP) -> None:
-        """Know no process; remember *keep* of those that end."""
+    def __init__(self, keep: int = KEEP, *, knows_ids: bool = True) -> None:
+        """Know no process; remember *keep* of those that end.
+
+        *knows_ids* is whether the source tells when a process gets other IDs:
+        if not, a child may have others than its parent, and so may a process
+        that executes a program.
+        """
         self.alive: dict[int, Process] = {}
+        self._knows_ids = knows_ids
         self._ended: OrderedDict[int, Process] = OrderedDict()
         self._keep = keep
         self._leaders: dict[int, int] = {}
@@ -82,6 +88,8 @@ class ProcessTree:
                 pid, parent, time, origin.name, origin.ruid, origin.uid, origin.rgid, origin.gid,
                 origin.exe, origin.cmdline, None, origin.auid,
             )  # fmt: skip
+            if not self._knows_ids:
+                process.ruid = process.uid = process.rgid = process.gid = None
             if origin.container is not None:
                 process.cgroup, process.container = origin.cgroup, origin.container
         self._replace(process)
@@ -113,6 +121,8 @@ class ProcessTree:
         """
         process = self.get(pid)
         process.name = process.exe = process.cmdline = None
+        if not self._knows_ids:
+            process.ruid = process.uid = process.rgid = process.gid = None
         if process.threads is not None:
             self._drop_threads(process)
         return process
@@ -157,10 +167,16 @@ class ProcessTree:
             return None
         return process if process.started is None or process.started <= time else None
 
-    def retain(self, pids: Iterable[int]) -> None:
-        """Forget the processes that are not among *pids*: their end was missed."""
-        for pid in self.alive.keys() - set(pids):
-            self._drop_threads(self.alive.pop(pid))
+    def latest(self, pid: int) -> Process | None:
+        """Return the process that has the ID *pid*, or the last one that had it."""
+        return self.alive.get(pid) or self._ended.get(pid)
+
+    def forget(self, pids: Iterable[int]) -> None:
+        """Forget processes whose end was missed."""
+        for pid in pids:
+            process = self.alive.pop(pid, None)
+            if process is not None:
+                self._drop_threads(process)
 
     def _replace(self, process: Process) -> None:
         """Let *process* be alive; one of that ID before it has ended unseen."""

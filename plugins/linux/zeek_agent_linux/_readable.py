@@ -7,23 +7,37 @@ GATHER_SECONDS = 0.1
 """How long events gather. To read at each of them costs ten times as much as all together."""
 
 
-async def readable(files: Iterable[int], gather: float = GATHER_SECONDS) -> None:
-    """Return *gather* seconds after one of *files* has something to read; until then, sleep."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
+class Readable:
+    """Some descriptors that have events to read now and then; costs nothing meanwhile."""
 
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
+    def __init__(self, files: Iterable[int]) -> None:
+        """Watch *files* while waiting."""
+        self._files = list(files)
+        self._ready: asyncio.Future[None] | None = None
 
-    watched = []
-    try:
-        for file in files:
-            loop.add_reader(file, wake)
-            watched.append(file)
-        await ready
-    finally:
-        for file in watched:
-            loop.remove_reader(file)
-    if gather:
-        await asyncio.sleep(gather)
+    def wake(self) -> None:
+        """Let `wait` return, whether there is something to read or not."""
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
+
+    async def wait(self, gather: float = GATHER_SECONDS, most: float | None = None) -> None:
+        """Return *gather* seconds after one of the files has something to read.
+
+        Return anyway after *most* seconds, if that is given.
+        """
+        loop = asyncio.get_running_loop()
+        self._ready = loop.create_future()
+        timer = None if most is None else loop.call_later(max(most, 0.0), self.wake)
+        watched = []
+        try:
+            for file in self._files:
+                loop.add_reader(file, self.wake)
+                watched.append(file)
+            await self._ready
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for file in watched:
+                loop.remove_reader(file)
+        if gather:
+            await asyncio.sleep(gather)

@@ -5,6 +5,7 @@ with each state that is told; it returns a row, or None if no query wants it.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,9 @@ CONDITIONS = (
 )  # fmt: skip
 """Columns with conditions that are looked at here, so that unwanted rows are not held."""
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 
-Row = dict[str, Any]
+EventRow = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -40,6 +42,9 @@ class Flow:
     netns: int | None = None
     since: int | None = None
     """When it was established or began to listen, in ns of a clock of the kernel."""
+    is_listening: bool = False
+    seuid: str | None = None
+    """Made from the key when it is first needed."""
 
 
 class SocketRows:
@@ -67,12 +72,12 @@ class SocketRows:
         self._told = tuple({"pid", "process", "uid"} & wanted.columns)
         self._has_id = "seuid" in wanted.columns
 
-    def row(self, flow: Flow, state: str, time: int, until: int | None = None) -> Row | None:
+    def row(self, flow: Flow, state: str, time: int, until: int | None = None) -> EventRow | None:
         """Return the row of a *flow* that came into *state* at *time* (µs since the epoch).
 
         *until* is when it ended, by the clock of `Flow.since`.
         """
-        row: Row = {
+        row: EventRow = {
             "time": time,
             "pid": flow.pid,
             "process": flow.process,
@@ -97,15 +102,25 @@ class SocketRows:
         if until is not None and flow.since is not None:
             row["duration"] = max(until - flow.since, 0)
         if self._has_id:
-            row["seuid"] = seuid(self._salt, flow.key)
+            if flow.seuid is None:
+                flow.seuid = seuid(self._salt, flow.key)
+            row["seuid"] = flow.seuid
         return row
+
+    def of(self, told: Iterable[tuple[str, Flow]], now: int) -> list[EventRow]:
+        """Return the rows of some states and flows at *now* (ns since the epoch, as `since`)."""
+        made = (
+            self.row(flow, state, now // 1000, now if state == "closed" else None)
+            for state, flow in told
+        )
+        return [row for row in made if row is not None]
 
 
 def seuid(salt: bytes, key: str) -> str:
-    """Return the ID of a socket: `S` and up to 11 digits of base 62, 64 bits of a hash."""
+    """Return the ID of a socket: `S` and 12 digits of base 62, from 64 bits of a hash."""
     number = int.from_bytes(hashlib.blake2b(salt + key.encode(), digest_size=8).digest())
-    digits = ""
-    while number:
-        number, digit = divmod(number, 62)
-        digits += _DIGITS[digit]
-    return f"S{digits}"
+    digits = "S"
+    for _ in range(6):
+        number, pair = divmod(number, len(_PAIRS))
+        digits += _PAIRS[pair]
+    return digits

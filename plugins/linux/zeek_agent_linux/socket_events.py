@@ -6,15 +6,15 @@ from zeek_agent_core.api import Host, hookimpl
 from zeek_agent_core.schema import socket_events as schema
 from zeek_agent_linux._audit.assembler import Event
 from zeek_agent_linux._audit.lookup import socket_ends
-from zeek_agent_linux._audit.seuid import seuid
 from zeek_agent_linux._audit.socket_rows import complete, is_unix, socket_row
-from zeek_agent_linux._audit.sources import SOURCES, AuditTable
+from zeek_agent_linux._audit.sources import SOURCES, AuditTable, offered
 from zeek_agent_linux._audit.syscalls import ACCEPT, CONNECT
+from zeek_agent_linux._sockrows import seuid
 
 BOTH_ENDS = ("protocol", "family", "local_address", "local_port", "remote_address", "remote_port")
 
 
-class SocketEvents(AuditTable, schema.SocketEvents):  # noqa: D101
+class SocketEvents(schema.SocketEvents, AuditTable):  # noqa: D101
     # The description is that of the declaration.
 
     sources = SOURCES
@@ -30,7 +30,8 @@ class SocketEvents(AuditTable, schema.SocketEvents):  # noqa: D101
         if is_unix(row) and not self.setting("unix_sockets"):
             return None
         agent = self.host.agent
-        row["seuid"] = seuid(agent.id, agent.instance, self.name, row["serial"])
+        salt = f"{agent.id} {agent.instance} {self.name} "
+        row["seuid"] = seuid(salt.encode(), str(row["serial"]))
         return row
 
     def _may_be_completed(self, row: dict[str, Any]) -> bool:
@@ -40,6 +41,6 @@ class SocketEvents(AuditTable, schema.SocketEvents):  # noqa: D101
 
 
 @hookimpl
-def zeek_agent_tables(host: Host) -> list[SocketEvents]:
+def zeek_agent_tables(host: Host) -> list[AuditTable]:
     """Offer the table where the kernel has auditing."""
-    return [SocketEvents(host)] if host.path("/proc/self/loginuid").exists() else []
+    return offered(host, SocketEvents)

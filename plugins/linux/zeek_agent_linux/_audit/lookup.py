@@ -8,6 +8,7 @@ import ctypes
 import os
 import socket
 from contextlib import closing
+from functools import cache
 from typing import Any, NamedTuple
 
 from zeek_agent_linux._audit.sockaddr import IPV4, IPV6, ip_text
@@ -56,7 +57,7 @@ def _copied(pid: int, descriptor: int) -> socket.socket:
 
 
 def _getfd(process: int, descriptor: int) -> int:
-    copy: int = _LIBC.syscall(
+    copy: int = _libc().syscall(
         ctypes.c_long(PIDFD_GETFD),
         ctypes.c_int(process),
         ctypes.c_int(descriptor),
@@ -68,7 +69,9 @@ def _getfd(process: int, descriptor: int) -> int:
     return copy
 
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _peer(copy: socket.socket) -> tuple[str, int] | None:
