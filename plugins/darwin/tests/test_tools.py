@@ -7,7 +7,13 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from zeek_agent_darwin import file_events, process_events, processes_events, system_logs_events
+from zeek_agent_darwin import (
+    file_events,
+    files_events,
+    process_events,
+    processes_events,
+    system_logs_events,
+)
 from zeek_agent_darwin._child import Child, Lines
 
 from zeek_agent_core.host import Host
@@ -15,7 +21,7 @@ from zeek_agent_core.testing.conformance import findings
 
 FIXTURES = Path(__file__).parent / "fixtures/streams"
 TABLES = {
-    "eslogger": (file_events, process_events, processes_events),
+    "eslogger": (file_events, files_events, process_events, processes_events),
     "log": (system_logs_events,),
 }
 PLAYED = {"eslogger": "eslogger.jsonl", "log": "log_stream.ndjson"}
