@@ -22,6 +22,7 @@ from test__changes import buffer
 from zeek_agent_windows._changes import ADDED, MODIFIED, NEW_NAME, OLD_NAME, REMOVED
 from zeek_agent_windows._eventlog import Rendered
 from zeek_agent_windows._watch import Seen
+from zeek_agent_windows._watching import expanded
 from zeek_agent_windows.file_events import FileEvents
 from zeek_agent_windows.files_events import FilesEvents
 from zeek_agent_windows.processes_events import ProcessesEvents
@@ -245,6 +246,17 @@ async def test_changes_of_files():
     ]
     filled = {name for row in rows for name, value in row.items() if value is not None} | {"time"}
     assert filled | set(table.origin.null) == {column.name for column in table.columns}
+
+
+def test_expanded(tmp_path, monkeypatch):
+    """Variables and wildcards are replaced; a wildcard at the end is of no matter."""
+    monkeypatch.setenv("DATA", str(tmp_path))
+    for name in ("a/x", "b/x", "c"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "file").touch()
+    assert expanded("$DATA/a/*") == [f"{tmp_path}/a"]
+    assert expanded("$DATA/*/x/") == [f"{tmp_path}/a/x", f"{tmp_path}/b/x"]
+    assert expanded("C:\\missing\\*") == ["C:\\missing"]
 
 
 async def test_no_directories():

@@ -1,5 +1,6 @@
 """A source of events that is `ReadDirectoryChangesW`, for the tables of files."""
 
+import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -16,6 +17,13 @@ DIRECTORIES = (
     r"%SystemDrive%\Users",
 )
 """What is watched unless the settings say something else."""
+
+
+def expanded(pattern: str) -> list[str]:
+    """Return the directories that a pattern names; a `*` at its end is what is below anyway."""
+    name = os.path.expandvars(pattern).rstrip("\\/*") or pattern
+    found = [path for path in glob.glob(name) if os.path.isdir(path)]  # noqa: PTH112, PTH207
+    return sorted(found) if glob.has_magic(name) else [name]
 
 
 class WatchTable(Sourced):
@@ -46,7 +54,7 @@ class WatchSource(BlockingSource):
 
     def directories(self) -> list[str]:
         """Return the directories of the settings, variables of the environment replaced."""
-        named = [os.path.expandvars(name) for name in self.table.setting(self.setting)]
+        named = [each for name in self.table.setting(self.setting) for each in expanded(name)]
         if not 0 < len(named) <= MOST:
             reason = f"{self.setting} names {len(named)} directories; 1 to {MOST} are possible"
             raise TableError(self.table.name, reason)

@@ -34,7 +34,7 @@ class FilesEvents(WatchTable, schema.FilesEvents):
 
     On Windows the setting `paths` of `[tables.files_events]` names directories, at
     most 32, that are watched with all that is below; variables of the environment
-    such as `%ProgramData%` are replaced. Who made a change is not known. What
+    such as `%ProgramData%` are replaced, wildcards too. Who made a change is not known. What
     changes faster than it can be told is lost and counted.
     """
 
