@@ -56,6 +56,17 @@ def test_a_row():
     ]
 
 
+def test_what_was_guessed_a_moment_ago():
+    """What was told as created is not told again, unless it was deleted in between."""
+    created = Change(7, "created", "/a", pid=1)
+    assert _changes.Tally([created], before={"/a"}).rows() == []
+    assert len(_changes.Tally([created], before={"/b"}).rows()) == 1
+    again = [created._replace(action="deleted"), created]
+    assert len(_changes.Tally(again, before={"/a"}).rows()) == 2
+    guess = created._replace(is_guess=True)
+    assert _changes.Tally([guess, created]).guesses() == {"/a"}
+
+
 def test_order_of_what_was_merged():
     """A file that is there after it was both deleted and created was replaced."""
     both = What.CREATED | What.DELETED | What.MODIFIED

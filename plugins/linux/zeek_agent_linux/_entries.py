@@ -13,8 +13,11 @@ from zeek_agent_core.api import Row, Where, text
 Get = Callable[[bytes], bytes | None]
 """Returns the value of a field of the entry at hand."""
 
-Step = tuple[str, Callable[[bytes], Any], tuple[bytes, ...]]
-"""A column, what makes its value, and the fields that may have it."""
+Convert = Callable[[bytes], Any]
+
+Step = tuple[str, Convert, bytes, int, tuple[bytes, ...]]
+"""A column, what makes its value, the field that has it, the length of that with its `=`, and
+fields that may have it otherwise."""
 
 LONGEST = 64 * 1024
 """Bytes of a field that are read."""
@@ -42,7 +45,7 @@ def message(raw: bytes) -> str:
     return text(raw[:LONGEST])
 
 
-FIELDS: Mapping[str, tuple[Callable[[bytes], Any], tuple[bytes, ...]]] = {
+FIELDS: Mapping[str, tuple[Convert, tuple[bytes, ...]]] = {
     "process": (as_text, (b"_EXE", b"_COMM", b"SYSLOG_IDENTIFIER")),
     "level": (as_text, (b"PRIORITY",)),
     "message": (message, (b"MESSAGE",)),
@@ -63,32 +66,34 @@ class Plan:
 
     def __init__(self, columns: Collection[str], fields: Sequence[str]) -> None:
         """Read *columns*; into the column `fields` those named so, `*` being all."""
-        self.steps: Sequence[Step] = [(name, *FIELDS[name]) for name in FIELDS if name in columns]
+        self.steps: Sequence[Step] = [
+            (name, convert, fields[0], len(fields[0]) + 1, fields[1:])
+            for name, (convert, fields) in FIELDS.items()
+            if name in columns
+        ]
         """What to read, and into which column."""
         self._names = [name.encode() for name in fields] if "fields" in columns else []
+        self.wants_more = bool(self._names)
+        """Whether the column `fields` has anything to hold."""
         self.has_all = b"*" in self._names
         """Whether `more` needs all fields of an entry, not just those in `names`."""
 
     @property
     def names(self) -> list[bytes]:
         """The fields that are read, without those that `*` stands for."""
-        wanted = {field: None for _, _, fields in self.steps for field in fields}
+        steps = self.steps
+        wanted = {name: None for _, _, field, _, others in steps for name in (field, *others)}
         return [*wanted, *(name for name in self._names if name not in wanted and name != b"*")]
-
-    @property
-    def wants_more(self) -> bool:
-        """Whether the column `fields` has anything to hold."""
-        return bool(self._names)
 
     def row(self, get: Get, time: int) -> dict[str, Any]:
         """Return the row of an entry taken at *time*, apart from the column `fields`."""
         row: dict[str, Any] = {"time": time}
-        for name, convert, fields in self.steps:
-            for field in fields:
-                raw = get(field)
-                if raw is not None:
-                    row[name] = convert(raw)
-                    break
+        for name, convert, field, _, others in self.steps:
+            raw = get(field)
+            if raw is None and others:
+                raw = next((raw for raw in map(get, others) if raw is not None), None)
+            if raw is not None:
+                row[name] = convert(raw)
         return row
 
     def more(self, pairs: Pairs) -> str | None:

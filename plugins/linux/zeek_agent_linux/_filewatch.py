@@ -58,6 +58,8 @@ class FileWatch:
         self._actors: dict[int, Actor] = {}
         self._halves: dict[int, tuple[Happening, Change]] = {}
         """What was moved away, by cookie, until it is known where to."""
+        self._guessed: set[str | None] = set()
+        """What was found by looking a moment ago: it may be told of still."""
         self._moved: set[str] = set()
         """Directories that were moved, in which there may be new ones not watched yet."""
 
@@ -72,7 +74,9 @@ class FileWatch:
         for pattern in self._patterns:
             plan.add(pattern)
         added = self.watches.apply(plan)
-        return self._inside(added) if is_news else []
+        news = self._inside(added) if is_news else []
+        self._guessed |= {change.path for change in news}
+        return news
 
     def _inside(self, directories: Sequence[str]) -> list[Change]:
         """Return all of *directories*, and what is in them, as created."""
@@ -97,7 +101,7 @@ class FileWatch:
         until = time.monotonic() + seconds
         self._actors.clear()
         waiting = set(self._halves)
-        tally = Tally()
+        tally = Tally(before=self._guessed)
         left = seconds
         while left > 0 and len(tally) < ENOUGH:
             heard = self._notifier.read()
@@ -116,6 +120,7 @@ class FileWatch:
             tally.extend(await self._renaming(change, place, NOWHERE))
         if self._moved:
             tally.extend(await asyncio.to_thread(self._look_again, time.time_ns() // 1000))
+        self._guessed = tally.guesses()
         return tally
 
     async def _hear(self, heard: Heard, tally: Tally) -> None:
@@ -126,6 +131,7 @@ class FileWatch:
         for happening in heard.happenings:
             if happening.is_directory or happening.what & What.MOVES:
                 tally.extend(await self._change(happening, now))
+                await asyncio.sleep(0)  # all watches may have been looked through
             else:
                 self._count(happening, now, tally)
         for watch in heard.gone:

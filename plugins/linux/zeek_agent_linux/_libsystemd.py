@@ -96,6 +96,7 @@ class Journal:
         self._data_reference = ctypes.byref(self._data)
         self._size_reference = ctypes.byref(self._size)
         self._number = ctypes.c_uint64()
+        self._number_reference = ctypes.byref(self._number)
 
     def __enter__(self) -> Self:
         """Return the journal."""
@@ -127,7 +128,8 @@ class Journal:
 
     def next(self) -> bool:
         """Move to the next entry; return whether there is one."""
-        return _checked(self._lib.next(self._handle), "the journal") > 0
+        result = self._lib.next(self._handle)
+        return result > 0 or _checked(result, "the journal") > 0
 
     def seek_cursor(self, cursor: str) -> bool:
         """Move to the entry at *cursor*, or behind the gap where it was; return if it is there."""
@@ -155,21 +157,23 @@ class Journal:
 
     def get(self, field: bytes) -> bytes | None:
         """Return the value of *field* in the entry at hand, the first if there are several."""
-        row: dict[str, bytes] = {}
-        self.fill(row, [("value", bytes, (field,))])
-        return row.get("value")
+        lib, handle = self._lib, self._handle
+        if lib.get_data(handle, field, self._data_reference, self._size_reference):
+            return None
+        skip = len(field) + 1
+        return ctypes.string_at(self._data.value + skip, self._size.value - skip)
 
     def fill(self, row: dict[str, Any], steps: Iterable[Step]) -> None:
         """Put into *row* what *steps* read of the entry at hand; in one loop, as calls cost."""
         get_data, handle, string_at = self._lib.get_data, self._handle, ctypes.string_at
         data, size = self._data, self._size
         data_reference, size_reference = self._data_reference, self._size_reference
-        for column, convert, fields in steps:
-            for field in fields:
-                if get_data(handle, field, data_reference, size_reference) == 0:
-                    skip = len(field) + 1
-                    row[column] = convert(string_at(data.value + skip, size.value - skip))
-                    break
+        for column, convert, field, skip, others in steps:
+            if get_data(handle, field, data_reference, size_reference) == 0:
+                row[column] = convert(string_at(data.value + skip, size.value - skip))
+            elif others:
+                values = (value for value in map(self.get, others) if value is not None)
+                row[column] = next(map(convert, values), None)
 
     def all(self) -> list[tuple[bytes, bytes]]:
         """Return all fields of the entry at hand, in order, with their values."""
@@ -185,8 +189,9 @@ class Journal:
 
     def time(self) -> int:
         """Return when the entry at hand was taken, in µs since the epoch."""
-        reference = ctypes.byref(self._number)
-        _checked(self._lib.get_realtime_usec(self._handle, reference), "the journal")
+        result = self._lib.get_realtime_usec(self._handle, self._number_reference)
+        if result:
+            _checked(result, "the journal")
         return self._number.value
 
     def cursor(self) -> str:

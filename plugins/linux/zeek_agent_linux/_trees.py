@@ -268,9 +268,9 @@ class Watches:
             self._notifier.remove(watch, self._root + path)
 
     def deleted(self, path: str) -> None:
-        """Forget the directory *path*, and what was below it."""
-        for each in self._at_or_below(path):
-            watch = self._paths.pop(each)
+        """Forget the directory *path*; it was empty before it could be deleted."""
+        watch = self._paths.pop(path, None)
+        if watch is not None:
             self._known.pop(watch, None)
 
     def moved(self, old: str, new: str | None) -> None:
