@@ -55,6 +55,11 @@ Settings that tables read.
 | `[tables.sockets_events] interval` | 2 | seconds between two looks of the source `polling`, or at UDP sockets of others |
 | `[tables.sockets_events] mount_tracefs` | true | as for `processes_events` |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
+| `[tables.registry] max_matches` | 100000 | keys a pattern may match; more is an error |
+| `[tables.registry] max_value_bytes` | 65536 | longer data is cut, and counted as a warning |
+
+These are Linux's and the registry's; the tables of other systems have
+[some of their own](macos-and-windows.md).
 
 ## [[query]]
 
