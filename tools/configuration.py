@@ -44,6 +44,7 @@ Settings that tables read.
 | `[tables.system_logs_events] directory` | "" | another journal to read |
 | `[tables.system_logs_events] files` | see its page | files of syslog, where there is no journal |
 | `[tables.system_logs_events] catch_up` | 86400 | seconds to go back at most when the agent did not run |
+| `[tables.system_logs_events] catch_up` | 86400 | seconds to look back after a pause |
 | `[tables.audit] ...` | | see [auditing](auditing.md) |
 | `[tables.processes_events] source` | "" | the only source to use, by its name; empty: the best that works |
 | `[tables.processes_events] initial` | false | whether to begin with what runs already, in state `running` |
@@ -56,6 +57,11 @@ Settings that tables read.
 | `[tables.sockets_events] mount_tracefs` | true | as for `processes_events` |
 | `[tables.system_logs_events] catch_up` | 86400 | seconds to look back after a pause |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
+| `[tables.registry] max_matches` | 100000 | keys a pattern may match; more is an error |
+| `[tables.registry] max_value_bytes` | 65536 | longer data is cut, and counted as a warning |
+
+These are Linux's and the registry's; the tables of other systems have
+[some of their own](macos-and-windows.md).
 
 ## [osquery]
 

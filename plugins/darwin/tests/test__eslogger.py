@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from zeek_agent_darwin import _eslogger
 from zeek_agent_darwin._eslogger import Event, Reader, parse_time
 from zeek_agent_darwin.file_events import OBJECTS, FileEvents
+from zeek_agent_darwin.files_events import FilesEvents, matcher
 from zeek_agent_darwin.process_events import ProcessEvents
 from zeek_agent_darwin.process_events import process_row as first_row
 from zeek_agent_darwin.processes_events import ProcessesEvents, process_row
@@ -41,7 +42,7 @@ def files():
 
 def test_kinds():
     """Each line is one event, in order."""
-    kinds = "fork exec exec open open create create rename unlink exit exit signal"
+    kinds = "fork exec exec open open create create rename unlink close close exit exit signal"
     assert [event.kind for event in events()] == kinds.split()
 
 
@@ -116,6 +117,44 @@ def test_files():
     ]
 
 
+def test_changes():
+    """Changes below the paths of the settings are told; closing tells of what was written."""
+    settings = {"files_events": {"paths": ["/etc", "/Users/*/src"]}}
+    table = FilesEvents(Host("/", settings))
+    rows = table.sources[0](table).made(events())
+    folder = "/Users/ada/src"
+    assert [(r["action"], r["path"], r.get("old_path"), r["count"]) for r in rows] == [
+        ("created", f"{folder}/page.html", None, 2),
+        ("renamed", f"{folder}/index.html", f"{folder}/page.html", 1),
+        ("deleted", f"{folder}/old.html", None, 1),
+        ("modified", "/private/etc/hosts", None, 1),
+    ]
+    assert (rows[3]["process"], rows[3]["uid"], rows[3]["is_directory"]) == ("curl", 501, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "matches"),
+    [
+        ("/etc", True),
+        ("/private/etc/ssh/sshd_config", True),
+        ("/etcetera", False),
+        ("/Users/ada/.ssh/id", True),
+        ("/Users/ada/x/.ssh", False),
+        ("/Users/.ssh", False),
+        ("/opt/a1/x", True),
+        ("/opt/a-/x", False),
+        ("/opt/bz", True),
+        ("/opt/b/", False),
+        ("/opt/[", True),
+    ],
+)
+def test_matcher(path, matches):
+    """A path matches as it is or by a directory above it; a wildcard matches within a name."""
+    patterns = ["/etc/", "/Users/*/.ssh", "/opt/a[0-9]", "/opt/b[!x]", "/opt/["]
+    assert bool(matcher(patterns)(path)) is matches
+    assert matcher([])(path) is None
+
+
 def test_gaps_are_losses():
     """Numbers that are missing are events that the system dropped."""
     reader = Reader()
@@ -123,26 +162,16 @@ def test_gaps_are_losses():
     assert (reader.dropped, reader.unreadable) == (3, 0)
 
 
-@pytest.mark.parametrize("table", [ProcessesEvents, ProcessEvents, FileEvents])
+@pytest.mark.parametrize("table", [ProcessesEvents, ProcessEvents, FileEvents, FilesEvents])
 def test_values_fit_the_columns(table):
     """All rows of all events have declared columns with values of their types."""
-    made = table(Host())
+    made = table(Host("/", {"files_events": {"paths": ["/etc", "/Users"]}}))
     rows = made.sources[0](made).made(events())
     assert rows
     assert value_findings(made, rows) == []
     filled = {name for row in rows for name, value in row.items() if value is not None}
     assert not filled & set(table.origin.null)
     assert filled | set(table.origin.null) == {column.name for column in table.columns}
-
-
-def test_cut_lines():
-    """A line cut anywhere is counted, and does not disturb its neighbours."""
-    line = LINES[1]
-    for end in range(1, len(line), 97):
-        reader = Reader()
-        found = reader.events([line[:end], LINES[9]])
-        assert [event.kind for event in found] == ["exit"]
-        assert reader.unreadable == 1
 
 
 ANY = st.characters(codec=None, categories=["L", "N", "P", "Cs"])
@@ -171,11 +200,75 @@ def mutated(draw):
         return message
 
 
+@pytest.mark.parametrize("line", LINES)
+def test_lean_events(line):
+    """Left out are the status of files and the environment, and nothing else."""
+
+    def stripped(value):
+        if isinstance(value, list):
+            return [stripped(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: None
+            if key in {"stat", "env"} and isinstance(inner, dict | list)
+            else stripped(inner)
+            for key, inner in value.items()
+        }
+
+    assert _eslogger.load_lean(line) == stripped(json.loads(line))
+    assert len(_eslogger.without_status(line)) < len(line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":{"stat":{"st_ino":{"deep":1}}},"b":[1]}',
+        '{"a":{"stat":{"st_ino":"}"}},"b":1}',
+        '{"stat":{',
+        '{"env":[],"args":["x"],"b":1}',
+        '{"env":["A=\\"],","B=1"],"args":["y"]}',
+        '{"env":["A=1",2],"args":["y"]}',
+        '{"args":["\\"stat\\":{","\\"env\\":[\\"x\\"],"],"env":["Z=1"]}',
+    ],
+)
+def test_lean_events_of_another_layout(text):
+    """What is laid out in another way is read whole, never wrongly."""
+    line = text.encode()
+    try:
+        expected = json.loads(line)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"delimiter|Expecting"):
+            _eslogger.load_lean(line)
+        return
+    found = _eslogger.load_lean(line)
+    for key in expected.keys() - {"env", "a"}:
+        assert found[key] == expected[key]
+
+
+@given(mutated())
+def test_lean_rows_are_the_same(message):
+    """Whatever stands in an event, a lean read gives the same row of a process."""
+    line = json.dumps(message, separators=(",", ":")).encode()
+    whole, lean = (Reader().events([line], is_lean=lean) for lean in (False, True))
+    assert [process_row(event) for event in lean] == [process_row(event) for event in whole]
+
+
+def test_cut_lines():
+    """A line cut anywhere is counted, and does not disturb its neighbours."""
+    line = LINES[1]
+    for end in range(1, len(line), 97):
+        reader = Reader()
+        found = reader.events([line[:end], LINES[11]])
+        assert [event.kind for event in found] == ["exit"]
+        assert reader.unreadable == 1
+
+
 @given(mutated())
 def test_any_value_anywhere(message):
     """Whatever stands in an event, rows fit the columns, or there are none."""
     found = Reader().events([json.dumps(message).encode()])
-    for table in (ProcessesEvents, ProcessEvents, FileEvents):
+    for table in (ProcessesEvents, ProcessEvents, FileEvents, FilesEvents):
         made = table(Host())
         assert value_findings(made, made.sources[0](made).made(found)) == []
 

@@ -7,7 +7,13 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from zeek_agent_darwin import file_events, process_events, processes_events, system_logs_events
+from zeek_agent_darwin import (
+    file_events,
+    files_events,
+    process_events,
+    processes_events,
+    system_logs_events,
+)
 from zeek_agent_darwin._child import Child, Lines
 
 from zeek_agent_core.host import Host
@@ -15,7 +21,7 @@ from zeek_agent_core.testing.conformance import findings
 
 FIXTURES = Path(__file__).parent / "fixtures/streams"
 TABLES = {
-    "eslogger": (file_events, process_events, processes_events),
+    "eslogger": (file_events, files_events, process_events, processes_events),
     "log": (system_logs_events,),
 }
 PLAYED = {"eslogger": "eslogger.jsonl", "log": "log_stream.ndjson"}
@@ -182,3 +188,26 @@ def test_lines():
     assert lines.oversize == 1
     assert lines.feed(b"toolong\nok\n") == [b"ok"]
     assert lines.oversize == 2
+
+
+async def test_names_of_the_first_generation(tmp_path, sql):
+    """Queries written for the first generation on macOS find its columns by their old names."""
+    (table,) = process_events.zeek_agent_tables(host(tmp_path, "eslogger"))
+    rows = await first(table, 3)
+    names = (
+        "timestamp, type, process_id, parent_process_id, orig_parent_process_id, user_id, group_id"
+    )
+    found = await asyncio.to_thread(
+        sql, f"SELECT {names} FROM process_events", table, events={table.name: rows}
+    )
+    assert found[1] == (1_795_813_200_001_500, "exec", 9001, 812, 812, 501, 20)
+    (table,) = file_events.zeek_agent_tables(host(tmp_path, "eslogger"))
+    rows = await first(table, 6)
+    names = "type, process_id, user_id, file_path"
+    found = await asyncio.to_thread(
+        sql,
+        f"SELECT {names} FROM file_events WHERE type = 'open'",
+        table,
+        events={table.name: rows},
+    )
+    assert found[0] == ("open", 9001, 501, "/etc/hosts")

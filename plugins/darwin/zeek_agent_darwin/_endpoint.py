@@ -1,6 +1,7 @@
 """A source of events that is `eslogger`, the system's client of Endpoint Security."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from zeek_agent_core.api import Row, Sourced
 from zeek_agent_darwin import _eslogger
@@ -15,6 +16,8 @@ class EsLogger(ToolSource):
     """`eslogger`; see eslogger(1). Derive, and say which events and what rows they are."""
 
     name = "eslogger"
+    by_status: ClassVar[tuple[str, ...]] = ()
+    """Columns that come from the status of a file."""
     program = "/usr/bin/eslogger"
 
     def __init__(self, table: Sourced) -> None:
@@ -38,7 +41,8 @@ class EsLogger(ToolSource):
     def rows(self, lines: Sequence[bytes]) -> Sequence[Row]:
         """Return the rows of some lines."""
         reader = self._reader
-        rows = self.made(reader.events(lines))
+        is_lean = not self.table.wanted.wants(*self.by_status)
+        rows = self.made(reader.events(lines, is_lean=is_lean))
         self.table.lose("kernel", reader.dropped - self._dropped)
         self.table.lose("unreadable", reader.unreadable - self._unreadable)
         self._dropped, self._unreadable = reader.dropped, reader.unreadable

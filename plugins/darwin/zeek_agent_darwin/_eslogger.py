@@ -32,6 +32,37 @@ class Event(NamedTuple):
     """What is particular to the kind."""
 
 
+def without_environment(line: bytes) -> bytes:
+    """Return an event without the environment, which no table has.
+
+    The result may be broken where the layout is another than expected.
+    """
+    start = line.find(b'"env":["')
+    if start < 0:
+        return line
+    ends = [end for end in (line.find(b'"],', start), line.find(b'"]}', start)) if end > 0]
+    if not ends or b'":' in line[start + 7 : min(ends)]:  # more than a list of texts
+        return line
+    return line[:start] + b'"env":null' + line[min(ends) + 2 :]
+
+
+def without_status(line: bytes) -> bytes:
+    """Return an event without the status of each file in it, which is half of the event.
+
+    The result may be broken where the layout is another than expected.
+    """
+    first, *rest = line.split(b'"stat":{')
+    return b'"stat":null'.join([first, *(part[part.index(b"}") + 1 :] for part in rest)])
+
+
+def load_lean(line: bytes) -> Any:
+    """Return the event of a line, without what can be cut out of it."""
+    try:
+        return json.loads(without_status(without_environment(line)))
+    except ValueError:
+        return json.loads(line)
+
+
 class Reader:
     """Turns lines into events, and counts what was lost on the way."""
 
@@ -43,9 +74,9 @@ class Reader:
         self.unreadable = 0
         """Lines that are no events."""
 
-    def events(self, lines: Iterable[bytes]) -> list[Event]:
-        """Return the events of *lines*."""
-        loads = json.loads
+    def events(self, lines: Iterable[bytes], *, is_lean: bool = False) -> list[Event]:
+        """Return the events of *lines*; lean ones have no status of files."""
+        loads = load_lean if is_lean else json.loads
         events = []
         for line in lines:
             try:
@@ -140,21 +171,28 @@ def destination(detail: Found) -> tuple[str | None, bool]:
 def arguments(detail: Found) -> list[str]:
     """Return the arguments of an `exec`."""
     args = detail.get("args")
-    return [storable(arg) for arg in args if isinstance(arg, str)] if isinstance(args, list) else []
+    if args.__class__ is not list:
+        return []
+    texts = [arg for arg in args if arg.__class__ is str]
+    return [arg if arg.isascii() else storable(arg) for arg in texts]
+
+
+IDS = (
+    ("pid", "pid"), ("uid", "euid"), ("gid", "egid"), ("ruid", "ruid"), ("rgid", "rgid"),
+    ("auid", "auid"),
+)  # fmt: skip
+"""Our names and those of an audit token."""
 
 
 def identity(process: Found) -> dict[str, Any]:
     """Return who an `es_process_t` is: `pid`, `ppid` and effective, real and login IDs."""
-    token = inner(process, "audit_token")
-    return {
-        "pid": number(token, "pid"),
-        "ppid": number(process, "ppid"),
-        "uid": number(token, "euid"),
-        "gid": number(token, "egid"),
-        "ruid": number(token, "ruid"),
-        "rgid": number(token, "rgid"),
-        "auid": number(token, "auid"),
-    }
+    token = process.get("audit_token")
+    get = token.get if token.__class__ is dict else NOTHING.get
+    ids: dict[str, Any] = {"ppid": number(process, "ppid")}
+    for name, key in IDS:
+        value = get(key)
+        ids[name] = value if value.__class__ is int and 0 <= value < NOBODY else None
+    return ids
 
 
 def signature(process: Found) -> dict[str, Any]:

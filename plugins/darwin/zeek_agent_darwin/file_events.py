@@ -17,6 +17,8 @@ KINDS = ("open", "create", "rename", "unlink")
 class FileSource(EsLogger):
     """`open`, `create`, `rename` and `unlink`."""
 
+    by_status = ("inode",)
+
     def kinds(self) -> list[str]:
         """Return the names of the events to ask for."""
         return [kind for kind in KINDS if kind != "open" or self.table.setting("opened")]

@@ -13,6 +13,8 @@ from zeek_agent_darwin._eslogger import Event, Found, inner, number
 class ProcessSource(EsLogger):
     """`exec` and `fork`."""
 
+    by_status = ("mode", "inode", "ouid", "ogid")
+
     def kinds(self) -> list[str]:
         """Return the names of the events to ask for."""
         return ["exec", "fork"]

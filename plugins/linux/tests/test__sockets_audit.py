@@ -30,9 +30,9 @@ def test_a_call_changes_the_state(call, returned, protocol, state):
 def test_what_listens_has_any_peer(family, anywhere):
     """A socket that listens has the peer that other sources tell too."""
     row = {
-        "syscall": "listen", "serial": 1, "family": family, "pid": 2, "comm": "x", "euid": 0,
-        "egid": 0, "local_address": "::1", "local_port": 80, "protocol": 6,
+        "syscall": "listen", "serial": 1, "time": 5, "family": family, "pid": 2, "comm": "x",
+        "euid": 0, "egid": 0, "local_address": "::1", "local_port": 80, "protocol": 6,
     }  # fmt: skip
     flow = flow_of(row, 7)
     assert (flow.remote_addr, flow.remote_port, flow.is_listening) == (anywhere, 0, True)
-    assert (flow.uid, flow.netns, flow.direction) == (0, 7, None)
+    assert (flow.uid, flow.netns, flow.direction, flow.since) == (0, 7, None, 5000)

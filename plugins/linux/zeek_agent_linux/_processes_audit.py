@@ -81,7 +81,9 @@ class AuditSource(ServingSource):
             row["gid"], row["egid"], row["exe"],
             None if arguments is None else " ".join(arguments), row.get("cwd"), row["auid"],
         )  # fmt: skip
+        name = process.name
         extra: Extra = {} if facts is None else facts.read(process)
+        process.name = name  # /proc has the short one
         if self._rows.wants_stopped:
             self._alive[process.pid] = process
             self._missed.discard(process.pid)

@@ -22,7 +22,9 @@ from test__changes import buffer
 from zeek_agent_windows._changes import ADDED, MODIFIED, NEW_NAME, OLD_NAME, REMOVED
 from zeek_agent_windows._eventlog import Rendered
 from zeek_agent_windows._watch import Seen
+from zeek_agent_windows._watching import expanded
 from zeek_agent_windows.file_events import FileEvents
+from zeek_agent_windows.files_events import FilesEvents
 from zeek_agent_windows.processes_events import ProcessesEvents
 from zeek_agent_windows.sockets_events import SocketsEvents, TableSource
 from zeek_agent_windows.system_logs_events import SystemLogsEvents
@@ -227,10 +229,40 @@ async def test_files():
     assert filled | set(table.origin.null) == {column.name for column in table.columns}
 
 
+async def test_changes_of_files():
+    """Like changes that come together are one row, with their number."""
+    changes = [(ADDED, "x"), (MODIFIED, "x"), (MODIFIED, "x"), (OLD_NAME, "x"), (NEW_NAME, "y")]
+    table = FilesEvents(
+        host(files_events={"paths": ["C:\\Users"]}),
+        ScriptedReader([Seen("C:\\Users", buffer([*changes, (REMOVED, "y")]))]),
+    )
+    rows = await first(table, 4)
+    assert value_findings(table, rows) == []
+    assert [(r["action"], r["path"], r["old_path"], r["count"]) for r in rows] == [
+        ("created", "C:\\Users\\x", None, 1),
+        ("modified", "C:\\Users\\x", None, 2),
+        ("renamed", "C:\\Users\\y", "C:\\Users\\x", 1),
+        ("deleted", "C:\\Users\\y", None, 1),
+    ]
+    filled = {name for row in rows for name, value in row.items() if value is not None} | {"time"}
+    assert filled | set(table.origin.null) == {column.name for column in table.columns}
+
+
+def test_expanded(tmp_path, monkeypatch):
+    """Variables and wildcards are replaced; a wildcard at the end is of no matter."""
+    monkeypatch.setenv("DATA", str(tmp_path))
+    for name in ("a/x", "b/x", "c"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "file").touch()
+    assert expanded("$DATA/a/*") == [f"{tmp_path}/a"]
+    assert expanded("$DATA/*/x/") == [f"{tmp_path}/a/x", f"{tmp_path}/b/x"]
+    assert expanded("C:\\missing\\*") == ["C:\\missing"]
+
+
 async def test_no_directories():
     """Without a directory to watch the table says so."""
     table = FileEvents(host(file_events={"directories": []}), ScriptedReader())
-    with pytest.raises(Exception, match="the setting directories names none"):
+    with pytest.raises(Exception, match="directories names 0 directories; 1 to 32 are possible"):
         await first(table)
 
 
@@ -254,7 +286,7 @@ async def test_the_log_goes_on_where_it_was(tmp_path):
             if came:
                 table.was_read(len(came))
                 break
-        file = tmp_path / "event_log.json"
+        file = tmp_path / "system_logs_events.json"
         while not file.exists():
             await asyncio.sleep(0.02)
     assert json.loads(file.read_bytes()) == {"Security": 80231, "System": 4711}
@@ -266,7 +298,7 @@ async def test_the_log_goes_on_where_it_was(tmp_path):
 
 async def test_a_damaged_file_of_places(tmp_path):
     """A file that makes no sense counts as nothing."""
-    (tmp_path / "event_log.json").write_text('["x"]')
+    (tmp_path / "system_logs_events.json").write_text('["x"]')
     table, reader = logs(logged("classic"), state=tmp_path)
     await first(table)
     assert set(reader.asked[0].values()) == {None}

@@ -1,63 +1,25 @@
-"""``file_events``: changes below directories, as Windows tells of them."""
+"""``file_events``: the first generation's view of changes below directories."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
-from zeek_agent_core.api import Host, Origin, Row, Sourced, TableError, hookimpl
+from zeek_agent_core.api import Host, Origin, Row, Sourced, hookimpl
 from zeek_agent_core.schema import file_events as schema
-from zeek_agent_windows._blocking import BlockingSource, Reader
-from zeek_agent_windows._changes import Renames, parse_notifications
-from zeek_agent_windows._watch import MOST, Seen, watch
-
-DIRECTORIES = (
-    r"%SystemRoot%\System32\drivers\etc",
-    r"%SystemRoot%\System32\Tasks",
-    r"%ProgramData%",
-    r"%SystemDrive%\Users",
-)
+from zeek_agent_windows._watching import DIRECTORIES, WatchSource, WatchTable
 
 
-class WatchSource(BlockingSource):
+class FileSource(WatchSource):
     """`ReadDirectoryChangesW`."""
 
-    name = "directories"
-    table: "FileEvents"
+    setting = "directories"
 
-    def __init__(self, table: Sourced) -> None:
-        """Serve *table*."""
-        super().__init__(table)
-        self._renames: dict[str, Renames] = {}
-
-    def directories(self) -> list[str]:
-        """Return the directories of the settings, variables of the environment replaced."""
-        named = [os.path.expandvars(name) for name in self.table.setting("directories")]
-        if len(named) > MOST:
-            raise TableError(self.table.name, f"more than {MOST} directories cannot be watched")
-        return named
-
-    def check(self) -> None:
-        """Raise an error unless directories are named."""
-        if not self.directories():
-            raise TableError(self.table.name, "the setting directories names none")
-
-    def reader(self) -> Reader:
-        """Return a watch."""
-        return self.table.watch(self.directories())
-
-    def rows(self, items: Sequence[Seen]) -> list[Row]:
-        """Return the rows of some buffers; an empty one tells of a loss."""
-        rows: list[Row] = []
-        prefix = self.table.wanted.prefix("path")
-        for directory, raw in items:
-            if not raw:
-                self.table.lose("overflow")
-            renames = self._renames.setdefault(directory, Renames())
-            rows += renames.rows(directory, parse_notifications(raw))
-        return [row for row in rows if prefix is None or prefix.begins(row["path"])]
+    def made(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+        """Return the changes as they are."""
+        return rows
 
 
-class FileEvents(schema.FileEvents):
+class FileEvents(WatchTable, schema.FileEvents):
     """Files created, written, renamed and removed, one row for each change.
 
     Windows tells of changes below the directories that the setting
@@ -65,7 +27,7 @@ class FileEvents(schema.FileEvents):
     be told is lost and counted.
     """
 
-    sources = (WatchSource,)
+    sources = (FileSource,)
     settings = MappingProxyType({**Sourced.settings, "directories": DIRECTORIES})
     origin = Origin(
         source="`ReadDirectoryChangesW`",
@@ -77,11 +39,6 @@ class FileEvents(schema.FileEvents):
             "team_id", "cdhash",
         ),
     )  # fmt: skip
-
-    def __init__(self, host: Host, watching: Callable[[Sequence[str]], Reader] = watch) -> None:
-        """Watch with *watching*."""
-        super().__init__(host)
-        self.watch = watching
 
 
 @hookimpl

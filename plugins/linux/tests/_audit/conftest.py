@@ -194,21 +194,48 @@ def place():
         yield path
 
 
-@pytest.fixture
-def scratch(place):
-    """Return a function that runs Python code as the scratch user, and returns its process ID.
+class Actor:
+    """Runs Python code as the scratch user."""
 
-    What the code prints is in `scratch.output`.
-    """
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.output: list[str] = []
+        """What the last code has printed, in words."""
 
-    async def run(code, status=0):
-        text = f"import os, socket, threading\nos.setuid({SCRATCH})\n{code}"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", text, stdout=subprocess.PIPE, cwd=place
-        )
+    async def __call__(self, code, status=0):
+        """Run *code* to its end, with *status*; return the process ID."""
+        process = await self._start(code)
         output, _ = await process.communicate()
-        run.output = output.decode().split()
+        self.output = output.decode().split()
         assert process.returncode == status
         return process.pid
 
-    return run
+    @asynccontextmanager
+    async def acting(self, code):
+        """Run *code*, which calls `pause()` after its line of output; the block ends each pause."""
+        process = await self._start(code)
+        try:
+            self.output = (await process.stdout.readline()).decode().split()
+            yield process
+        finally:
+            process.stdin.close()
+            await process.communicate()
+
+    async def go_on(self, process):
+        """End a pause of *process*."""
+        process.stdin.write(b"\n")
+        await process.stdin.drain()
+
+    async def _start(self, code):
+        head = "import os, socket, sys, threading\n"
+        head += f"def pause(): sys.stdout.flush(); sys.stdin.readline()\nos.setuid({SCRATCH})\n"
+        pipe = subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-c", head + code, stdin=pipe, stdout=pipe, cwd=self.place
+        )
+
+
+@pytest.fixture
+def scratch(place):
+    """Return what runs code as the scratch user."""
+    return Actor(place)

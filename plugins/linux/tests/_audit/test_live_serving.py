@@ -60,18 +60,24 @@ udp = socket.socket(type=socket.SOCK_DGRAM); udp.bind(('127.0.0.1', 0))
 refused = socket.socket()
 try: refused.connect(('127.0.0.1', 1))
 except OSError: pass
-print(listener.getsockname()[1], client.getsockname()[1], udp.getsockname()[1], flush=True)
-threading.Event().wait(0.5)
+print(listener.getsockname()[1], client.getsockname()[1], udp.getsockname()[1])
+pause()
+client.sendall(b"x" * 1000)
+peer.recv(2000)
+client.close()
+peer.close()
 """
 
 
 async def test_sockets_are_told_with_their_process(kernel, running, scratch):
     """Who listens, who connects and who accepts, with both ends; and what failed, and why."""
-    async with running(SocketsEvents(SOCKETS)) as run:
+    async with running(SocketsEvents(SOCKETS)) as run, scratch.acting(SERVE) as process:
         assert run.table.source == "audit"
-        pid = await scratch(SERVE)
         server, client, udp = map(int, scratch.output)
-        rows = await run.until(lambda rows: len(rows) == 5)
+        await run.until(lambda rows: len(rows) == 5)
+        await scratch.go_on(process)
+        every = await run.until(lambda rows: sum(row["state"] == "closed" for row in rows) == 4)
+    rows = [row for row in every if row["state"] != "closed"]
     told = {
         (
             row["state"], row["direction"], row["protocol"], row["local_port"],
@@ -87,8 +93,17 @@ async def test_sockets_are_told_with_their_process(kernel, running, scratch):
     }
     (failed,) = (row for row in rows if row["state"] == "failed")
     assert (failed["error"], failed["remote_port"]) == (111, 1)
-    assert {(row["pid"], row["uid"], row["family"]) for row in rows} == {(pid, 61_234, "IPv4")}
+    assert {(row["pid"], row["uid"], row["family"]) for row in rows} == {
+        (process.pid, 61_234, "IPv4")
+    }
     assert len({row["seuid"] for row in rows}) == 5
+    closed = {(row["direction"], row["local_port"]): row for row in every[-4:]}
+    assert {(key, row["seuid"]) for key, row in closed.items()} == {
+        ((row["direction"], row["local_port"]), row["seuid"]) for row in rows if row != failed
+    }
+    ends = closed["out", client], closed["in", server]
+    assert [(row["sent"], row["received"]) for row in ends] == [(1000, 0), (0, 1000)]
+    assert all(row["duration"] > 0 for row in ends)
 
 
 @pytest.mark.parametrize(
