@@ -103,7 +103,7 @@ class BpfSource(Source):
             if has_ends:
                 await self._seed()
             while True:
-                await Readable([session.file]).wait()
+                await Readable(session.files).wait()
                 async for rows in self._drained(session):
                     yield rows
                 if not has_ends and self._needs_ends():
