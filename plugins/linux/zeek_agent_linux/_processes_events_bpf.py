@@ -100,6 +100,8 @@ class BpfSource(Source):
         session = await opened(lambda: _session(kernel, ends=has_ends))
         try:
             yield []
+            if not self.table.wanted.columns.isdisjoint({"cgroup", "container"}):
+                self._tasks = await opened(lambda: Tasks(kernel))
             if has_ends:
                 await self._seed()
             while True:
