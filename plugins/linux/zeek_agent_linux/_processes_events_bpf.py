@@ -100,10 +100,12 @@ class BpfSource(Source):
         session = await opened(lambda: _session(kernel, ends=has_ends))
         try:
             yield []
+            if not self.table.wanted.columns.isdisjoint({"cgroup", "container"}):
+                self._tasks = await opened(lambda: Tasks(kernel))
             if has_ends:
                 await self._seed()
             while True:
-                await Readable([session.file]).wait()
+                await Readable(session.files).wait()
                 async for rows in self._drained(session):
                     yield rows
                 if not has_ends and self._needs_ends():

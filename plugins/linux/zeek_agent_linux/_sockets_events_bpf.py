@@ -99,7 +99,7 @@ class BpfSource(Source):
             sockets = await opened(lambda: OpenSockets(kernel))
             self._holders = Holders(sockets)
             await asyncio.to_thread(self._holders.learn)
-            readable = Readable([session.file])
+            readable = Readable(session.files)
             while True:
                 yield await self._look_at_udp()
                 await readable.wait(most=self._pause())

@@ -25,6 +25,10 @@ class Records(NamedTuple):
     buffer: bytes
     places: list[tuple[int, int]]
 
+    def split(self) -> list[bytes]:
+        """Return the records one by one."""
+        return [self.buffer[at : at + length] for at, length in self.places]
+
 
 class Ring:
     """A ring buffer in the kernel, and its mapping."""
