@@ -163,6 +163,7 @@ async def test_one_id_used_again_and_again(watch, act, source):
         assert [row["exit_code"] for row in rows] == list(range(1, 21))
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("source", FOLLOWING)
 async def test_burst(watch, act, source):
     """Of 20,000 programs executed as fast as can be, each starts and stops once."""
@@ -194,7 +195,7 @@ async def test_conditions(watch, act, source):
     where = Where(FEW.columns, allowed={"state": {"stopped"}, "uid": {12345}})
     async with watch(ProcessesEvents, source, where, interval=0.05) as seen:
         await act("sleep", 200)
-        process = await asyncio.create_subprocess_exec("sleep", "0.3", user=12345)
+        process = await asyncio.create_subprocess_exec("sleep", "1.5", user=12345)
         await process.wait()
         rows = await seen.count(1, pid=process.pid)
     assert [row["state"] for row in rows] == ["stopped"]
