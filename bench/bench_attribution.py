@@ -31,8 +31,8 @@ PORT = 27759
 CLIENT, SERVER = "10.77.1.2", "10.77.2.2"
 CLIENT_GATE, SERVER_GATE = "10.77.1.1", "10.77.2.1"
 PORTS = [str(7100 + number) for number in range(20)]
-EVENTED = "linux.processes_events", "linux.sockets_events", "linux.process_events", \
-    "linux.socket_events"  # fmt: skip
+EVENTED = "linux_processes_events", "linux_sockets_events", "linux_process_events", \
+    "linux_socket_events"  # fmt: skip
 WAYS = {
     "snapshots alone": f"block = {json.dumps(EVENTED)}",
     "with evented tables": "block = []",
@@ -43,7 +43,7 @@ SCRIPT = """
 @load {package}
 redef LogAscii::use_json = T;
 redef ignore_checksums = T;
-redef ZeekAgent::listen_address = "0.0.0.0";
+redef ZeekAgent::listen_address = 0.0.0.0;
 redef ZeekAgent::listen_port = {port}/tcp;
 redef ZeekAgent::hello_interval = 5sec;
 redef Site::local_nets += {{ 10.77.0.0/16 }};
