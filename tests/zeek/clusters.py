@@ -1,11 +1,16 @@
 """Clusters of real Zeek processes, each in a directory of its own."""
 
+import signal
+
 from tests.zeek.conftest import RealZeek, free_port
 
+# With ZeroMQ a manager that is the logger as well takes no WebSocket clients (Zeek 9.0).
 LAYOUT = """
+redef Cluster::manager_is_logger = F;
 redef Cluster::nodes = {
-    ["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=MANAGER_PORT/tcp],
-    ["proxy"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $p=PROXY_PORT/tcp, $manager="manager"],
+    ["logger"] = [$node_type=Cluster::LOGGER, $ip=127.0.0.1, $p=L_PORT/tcp],
+    ["manager"] = [$node_type=Cluster::MANAGER, $ip=127.0.0.1, $p=M_PORT/tcp],
+    ["proxy"] = [$node_type=Cluster::PROXY, $ip=127.0.0.1, $p=P_PORT/tcp, $manager="manager"],
     ["worker-1"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
     ["worker-2"] = [$node_type=Cluster::WORKER, $ip=127.0.0.1, $manager="manager"],
 };
@@ -33,6 +38,10 @@ class ClusterNode(RealZeek):
         """Return whether the node is ready, as far as that can be seen."""
         return not self._is_manager or super().listens()
 
+    def stop(self, number=signal.SIGKILL):
+        """End it at once: nodes whose peers are gone wait for them."""
+        super().stop(number)
+
 
 class RealCluster:
     """A manager, a proxy and two workers, which the test starts and kills one by one."""
@@ -42,7 +51,7 @@ class RealCluster:
         self._kind = kind
         self._path = path
         self.port = free_port()
-        ports = {name: str(free_port()) for name in ("MANAGER_PORT", "PROXY_PORT", "XPUB", "XSUB")}
+        ports = {name: str(free_port()) for name in ("L_PORT", "M_PORT", "P_PORT", "XPUB", "XSUB")}
         self.layout, self._script = LAYOUT, BACKENDS[backend] + script
         for name, number in ports.items():
             self.layout = self.layout.replace(name, number)

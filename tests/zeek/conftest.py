@@ -41,7 +41,7 @@ class Process:
         home.mkdir(exist_ok=True)
         self.home = home
         self._words = words
-        self._environment = {**os.environ, **(environment or {})}
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
 
     @property
@@ -51,7 +51,7 @@ class Process:
     def start(self):
         with (self.home / "output").open("a") as output:
             self.process = subprocess.Popen(
-                self._words, cwd=self.home, env=self._environment, stdout=output, stderr=output,
+                self._words, cwd=self.home, env=self.environment, stdout=output, stderr=output,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
@@ -73,7 +73,7 @@ class RealZeek(Process):
         )
         environment = {
             "ZEEKPATH": f"{home}:{path.stdout.strip()}",
-            "ZEEK_WEBSOCKET_LISTEN_PORT": f"{self.port}/tcp",
+            "ZEEK_WEBSOCKET_LISTEN_PORT": str(self.port),
             "ZEEK_WEBSOCKET_LISTEN_ADDRESS": "127.0.0.1",
             **({"CLUSTER_NODE": node} if node else {}),
         }

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from zeek_agent_core.broker import codec
 from zeek_agent_core.broker.data import Count, Set
@@ -66,7 +67,7 @@ class ScriptedAgent:
         await self._socket.close()
 
     async def _read(self):
-        with contextlib.suppress(ConnectionError, EOFError):
+        with contextlib.suppress(ConnectionClosed):
             async for frame in self._socket:
                 raw = frame.encode() if isinstance(frame, str) else frame
                 self.frames.append(("from", raw.decode()))

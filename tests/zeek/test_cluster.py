@@ -1,23 +1,22 @@
 """The package in clusters, on both backends; agents are never touched."""
 
 import asyncio
-import signal
 
 import pytest
 
 from tests.zeek.clusters import BACKENDS, RealCluster
-from tests.zeek.conftest import OURS
-from tests.zeek.scripted_agent import ScriptedAgent, count
+from tests.zeek.conftest import OURS, Agent
+from tests.zeek.scripted_agent import ScriptedAgent
 from zeek_agent_core.broker.messages import CancelQuery, InstallQuery
 
-SECONDS = 40.0
+SECONDS = 15.0
 SCRIPT = (
     OURS.replace("@load zeek-agent\n", "@load zeek-agent/framework\n")
     + """
 redef exit_only_after_terminate = T;
 redef ZeekAgent::agent_timeout = 30sec;
 module Test;
-export { type Columns: record { n: count &optional; }; }
+export { type Columns: record { n: int &optional; }; }
 global asked_at = "";
 event row(ctx: ZeekAgent::Context, columns: Columns)
     {
@@ -29,7 +28,7 @@ event later()
     # Only workers get here with agents known and no query of their own sent.
     if ( ! ZeekAgent::is_designated() && |ZeekAgent::agents| > 0 && asked_at == "" )
         {
-        asked_at = ZeekAgent::query([$sql_stmt="SELECT later", $event_=row, $schedule_=9sec]);
+        asked_at = ZeekAgent::query([$sql_stmt="SELECT 2 AS later", $event_=row, $schedule_=9sec]);
         for ( hid in ZeekAgent::agents )
             when [hid] ( local a = ZeekAgent::execute("SELECT n FROM t", hid, 8sec) )
                 {
@@ -45,7 +44,7 @@ event later()
     }
 event zeek_init()
     {
-    ZeekAgent::query([$sql_stmt="SELECT start", $event_=row, $schedule_=9sec]);
+    ZeekAgent::query([$sql_stmt="SELECT 1 AS start", $event_=row, $schedule_=9sec]);
     schedule 0.5sec { later() };
     }
 """
@@ -68,7 +67,7 @@ async def said(node, text):
     raise AssertionError(f"{node.home.name} did not print {text}\n{stderr}")
 
 
-async def start(cluster, name):
+async def begin(cluster, name):
     """Start a node, its output empty."""
     if name in cluster.nodes:
         (cluster.nodes[name].home / "output").unlink()
@@ -79,13 +78,13 @@ async def start(cluster, name):
 
 async def test_late_workers_learn_everything(cluster):
     """Nodes that come after the agent know it; each statement runs once; workers get answers."""
-    manager = await start(cluster, "manager")
-    first = await start(cluster, "worker-1")
+    manager = await begin(cluster, "manager")
+    first = await begin(cluster, "worker-1")
     async with ScriptedAgent(manager, "H1") as agent:
         await agent.hello(addresses=("10.0.0.1",))
         await said(first, "known 1 1")
-        second = await start(cluster, "worker-2")
-        proxy = await start(cluster, "proxy")
+        second = await begin(cluster, "worker-2")
+        proxy = await begin(cluster, "proxy")
         await said(second, "known 1 1")
         await said(proxy, "known 1 1")
         answered = set()
@@ -93,51 +92,42 @@ async def test_late_workers_learn_everything(cluster):
             for query in agent.of(InstallQuery):
                 if "SELECT n FROM t" in query.sql and query.query_id not in answered:
                     answered.add(query.query_id)
-                    await agent.row(query, count(7), 1, 1)
+                    await agent.row(query, 7, 1, 1)
             if all("answer T" in node.output for node in (first, second, proxy)):
                 break
             await asyncio.sleep(0.2)
         for node in (first, second, proxy):
             assert "answer T  1\nvalue 7\n" in node.output
         statements = agent.statements()
-        assert statements.count("SELECT start") == 1
-        assert statements.count("SELECT later") == 1
-        [query] = [query for query in agent.of(InstallQuery) if query.sql == "SELECT start"]
-        await agent.row(query, count(3))
+        assert statements.count("SELECT 1 AS start") == 1
+        assert statements.count("SELECT 2 AS later") == 1
+        [query] = [query for query in agent.of(InstallQuery) if query.sql == "SELECT 1 AS start"]
+        await agent.row(query, 3)
         await said(manager, "row 3 H1.example")
         assert "row 3" not in first.output + second.output
-        later = next(query for query in agent.of(InstallQuery) if query.sql == "SELECT later")
+        later = next(query for query in agent.of(InstallQuery) if query.sql == "SELECT 2 AS later")
+        assert agent.of(CancelQuery) == []
         for node in (first, second, proxy):
-            assert not agent.of(CancelQuery) or later.query_id not in agent.of(CancelQuery)
-            await asyncio.to_thread(node.stop, signal.SIGKILL)
-        await agent.wait(CancelQuery)
+            await asyncio.to_thread(node.stop)
+        [cancelled] = await agent.wait(CancelQuery)
+        assert cancelled.query_id == later.query_id
 
 
-async def test_killed_nodes_recover(cluster):
-    """A worker, the manager, and all nodes are killed and started again; the agent stays."""
+async def test_killed_nodes_recover(cluster, start):
+    """A worker, the manager, then all are killed and started again; the agent runs on."""
     names = ["manager", "worker-1", "worker-2"]
-    nodes = {name: await start(cluster, name) for name in names}
-    async with ScriptedAgent(nodes["manager"], "H1") as agent:
-        await agent.hello(addresses=("10.0.0.1",))
+    nodes = {name: await begin(cluster, name) for name in names}
+    agent = start(Agent, "agent", nodes["manager"])
+    for name in names:
+        await said(nodes[name], "known 1 0")
+    for killed in (["worker-2"], ["manager"], ["worker-1", "manager", "worker-2"]):
+        for name in killed:
+            await asyncio.to_thread(nodes[name].stop)
+        for name in killed:
+            await begin(cluster, name)
         for name in names:
-            await said(nodes[name], "known 1 1")
-        await asyncio.to_thread(nodes["worker-2"].stop, signal.SIGKILL)
-        await start(cluster, "worker-2")
-        await said(nodes["worker-2"], "known 1 1")
-        await asyncio.to_thread(nodes["manager"].stop, signal.SIGKILL)
-    await start(cluster, "manager")
-    async with ScriptedAgent(nodes["manager"], "H1") as agent:
-        await said(nodes["worker-1"], "known 0 0")
-        agent.hello_id = "hello2"
-        await agent.hello(addresses=("10.0.0.1",))
-        await agent.wait()
-        (nodes["worker-1"].home / "output").write_text("")
-        await said(nodes["worker-1"], "known 1 1")
-        for name in names:
-            await asyncio.to_thread(nodes[name].stop, signal.SIGKILL)
-    for name in reversed(names):
-        await start(cluster, name)
-    async with ScriptedAgent(nodes["manager"], "H1") as agent:
-        await agent.hello(addresses=("10.0.0.1",))
-        for name in names:
-            await said(nodes[name], "known 1 1")
+            if name not in killed:
+                (nodes[name].home / "output").write_text("")
+            await said(nodes[name], "known 1 0")
+        await said(nodes["manager"], "row 1 ")
+    assert agent.process.poll() is None

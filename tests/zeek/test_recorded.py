@@ -11,6 +11,8 @@ from zeek_agent_core.broker.messages import CancelQuery
 RECORD = "ZEEK_AGENT_RECORD"
 """Set to write the recording anew."""
 SCRIPT = """
+event cancel_it(id: string)
+    { ZeekAgent::cancel(id); }
 event row(ctx: ZeekAgent::Context, columns: ZeekAgent::Targets) { }
 event zeek_init()
     {
@@ -19,8 +21,6 @@ event zeek_init()
     local id = ZeekAgent::query([$sql_stmt="SELECT 2", $event_=row, $schedule_=1msec]);
     schedule 2sec { cancel_it(id) };
     }
-event cancel_it(id: string)
-    { ZeekAgent::cancel(id); }
 """
 
 

@@ -9,7 +9,8 @@ export {
 	const enabled = T &redef;
 
 	## What is added to ``conn.log``, for each side, with the prefixes ``orig_`` and
-	## ``resp_``. What is not in here is no column. ``hashes`` takes ``hash_executables``.
+	## ``resp_``. What is not in here is no column. ``hashes`` is one only with
+	## ``hash_executables``.
 	const columns: set[string] = {
 		"seuids",
 		"agents",
@@ -20,7 +21,8 @@ export {
 		"uids",
 		"users",
 		"ppids",
-		"parents"
+		"parents",
+		"hashes"
 	} &redef;
 
 	## Ask for the SHA-256 of each executable, once per host and ``hash_keep``.

@@ -1,5 +1,7 @@
 ##! Agents come and go: listening, hellos, goodbyes.
 
+@load base/utils/numbers
+
 @load ./execute
 @load ./forwarding
 @load ./replicas
@@ -64,7 +66,7 @@ function single_listener(): Listener
 	if ( address != "" )
 		l$listen_address = to_addr(gsub(address, /[\[\]]/, ""));
 	if ( p != "" )
-		l$listen_port = to_port(p);
+		l$listen_port = count_to_port(extract_count(p), tcp);
 
 	return l;
 	}

@@ -25,3 +25,24 @@ def statements(path):
 def records(path):
     """Return the fields of each record of columns: name and type."""
     return {name: _FIELD.findall(body) for name, body in _RECORD.findall(path.read_text())}
+
+
+def examples():
+    """Return the scripts in the documentation; mere statements are put into an event."""
+    text = (ROOT / "docs/zeek.md").read_text()
+    found = re.findall(r"^```zeek\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [block if _DECLARATION.match(block) else _STATEMENTS % block for block in found]
+
+
+_DECLARATION = re.compile(r"redef|module|event|type|hook|@load")
+_STATEMENTS = """
+type Row: record { n: count &optional; };
+event row(ctx: ZeekAgent::Context, columns: Row)
+    {
+    }
+event ZeekAgent::agent_joined(hid: string, hello: ZeekAgentAPI::AgentHelloV1)
+    {
+    local q = ZeekAgent::Query($sql_stmt="SELECT 1", $event_=row);
+    %s
+    }
+"""

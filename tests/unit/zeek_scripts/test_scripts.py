@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.zeek_scripts.scripts import ROOT, SCRIPTS, TABLES, records, statements
+from tests.unit.zeek_scripts.scripts import ROOT, SCRIPTS, TABLES, examples, records, statements
 from tools import generate, zeek_records, zeek_scripts
 from zeek_agent_core.host import Host
 from zeek_agent_core.local import pack
@@ -26,6 +26,14 @@ LOGS = {
 def test_script_is_parsed_and_formatted(path):
     """Every script follows Zeek's grammar and has the form that zeekscript gives it."""
     assert zeek_scripts.formatted(path) == path.read_bytes()
+
+
+@pytest.mark.parametrize("text", examples())
+def test_examples_of_the_documentation_are_parsed(text, tmp_path):
+    """The examples follow Zeek's grammar."""
+    script = zeek_scripts.Script(str(tmp_path / "example.zeek"))
+    (tmp_path / "example.zeek").write_text(text)
+    assert script.parse(), script.get_error()
 
 
 @pytest.mark.parametrize(("path", "name", "sql"), ASKED, ids=lambda x: getattr(x, "stem", ""))
