@@ -189,6 +189,9 @@ function merge(known: Entry, e: Entry, is_connection: bool)
 
 	if ( e?$pid && ( is_better || ! known?$pid || known$pid == e$pid ) )
 		{
+		if ( ! known?$pid || known$pid != e$pid )
+			known$source = e$source;
+
 		known$pid = e$pid;
 
 		if ( e?$process )

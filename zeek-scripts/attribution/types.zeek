@@ -109,7 +109,7 @@ export {
 		last_seen: time;
 		## When it was closed; unset if it still is open.
 		closed_at: time &optional;
-		## Where it was first heard of.
+		## Where its process was first heard of.
 		source: Source;
 		## Network namespace of the host that it is in.
 		netns: count &optional;
