@@ -339,6 +339,7 @@ event connection_state_remove(c: connection) &priority=-3
 
 	if ( waiting >= max_waiting )
 		{
+		warn_bound("max_waiting", "any");
 		++stats_now$dropped_waiting;
 		return;
 		}

@@ -126,6 +126,7 @@ function evict_sockets(h: Host)
 		delete h$sockets[s$local_h, s$local_p, s$remote_h, s$remote_p];
 		}
 
+	warn_bound("max_sockets", h$hid);
 	stats_now$dropped_sockets += |gone|;
 	}
 

@@ -287,3 +287,18 @@ export {
 
 # Counted as things happen.
 global stats_now = Stats();
+
+# Bounds that were met.
+global warned: set[string];
+
+# Says once that a bound is met; from then on `stats` counts what is lost.
+function warn_bound(setting: string, hid: string)
+	{
+	if ( setting in warned )
+		return;
+
+	add warned[setting];
+	Reporter::warning(fmt(
+	    "attribution meets ZeekAgent::Attribution::%s at agent %s: "
+	    + "something is dropped from now on, and counted by stats()", setting, hid));
+	}

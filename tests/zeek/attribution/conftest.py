@@ -22,7 +22,7 @@ class Offline:
         self.feed = Feed()
         self.output = ""
 
-    def run(self, script=""):
+    def run(self, script="", *, warns=False):
         """Run Zeek to the end of the trace; return itself."""
         for second in range(int(self.last) + 60):
             self.trace.wait(second)  # Zeek's clock follows the packets
@@ -38,9 +38,15 @@ class Offline:
         self.output = done.stdout
         assert done.returncode == 0, done.stderr
         assert "error" not in done.stderr, done.stderr
-        complaints = [row for row in self.log("reporter") if row["level"] != "Reporter::INFO"]
-        assert not complaints
+        assert not [row for row in self.log("reporter") if row["level"] == "Reporter::ERROR"]
+        assert bool(self.warnings) == warns
         return self
+
+    @property
+    def warnings(self):
+        """Return what Zeek warned of."""
+        rows = self.log("reporter")
+        return [row["message"] for row in rows if row["level"] == "Reporter::WARNING"]
 
     @property
     def last(self):

@@ -31,11 +31,15 @@ def test_too_many_wait(offline):
     offline.feed.hello(1, "A", "alpha", CLIENT)
     for port in range(4000, 4010):
         offline.trace.tcp(10, (CLIENT, port), (SERVER, 80), end="rst")
-    offline.run("""
+    offline.run(
+        """
 redef ZeekAgent::Attribution::max_waiting = 4;
 event zeek_done() { print ZeekAgent::Attribution::stats()$dropped_waiting; }
-""")
+""",
+        warns=True,
+    )
     assert offline.output.strip() == "6"
+    assert "max_waiting" in offline.warnings[0]
 
 
 def test_hook_and_event(offline):
@@ -140,7 +144,8 @@ def test_bounds(offline):
               pid=number + 1)  # fmt: skip
         feed.row("processes_events", 2 + number / 10, "A", time_=2 + number / 10, pid=number + 1,
                  state="started", name="x", ppid=1)  # fmt: skip
-    offline.run("""
+    offline.run(
+        """
 redef ZeekAgent::Attribution::max_sockets = 20;
 redef ZeekAgent::Attribution::max_processes = 20;
 event zeek_done() {
@@ -149,5 +154,8 @@ event zeek_done() {
         s$processes + s$dropped_processes;
     print |ZeekAgent::Attribution::process("A", 50)$name| > 0;
 }
-""")
+""",
+        warns=True,
+    )
     assert offline.output.splitlines() == ["T, T, 50, 50", "T"]
+    assert len(offline.warnings) == 2
