@@ -4,41 +4,40 @@ import argparse
 import asyncio
 import errno
 import gc
+import importlib
 import io
 import os
 import sys
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from zeek_agent_core import __version__
 from zeek_agent_core import config as settings
+from zeek_agent_core.arguments import Parser
 from zeek_agent_core.config import Config
 from zeek_agent_core.errors import AgentError, ConfigError
 
 MODES = ("auto", "table", "line", "csv", "json", "jsonl", "markdown")
 OK, FAILED = 0, 1
+COMMANDS = {
+    "service": "zeek_agent_core.service.command",
+    "selftest": "zeek_agent_core.selftest",
+}
+"""First words that are uses of their own, and the modules whose `main` takes the rest."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What a write fails with where the disk, and not the agent, is to blame."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Prints its help on standard error, and ends with status 1 on bad usage."""
-
-    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - always the same place
-        """Print the help."""
-        self._print_message(self.format_help(), sys.stderr)
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end."""
-        self.print_usage(sys.stderr)
-        self.exit(FAILED, f"zeek-agent: {message}\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = Parser(prog="zeek-agent", description="Offer this host to Zeek, and to SQL.")
+    made = Parser(
+        prog="zeek-agent",
+        description="Offer this host to Zeek, and to SQL.",
+        epilog="zeek-agent service: run as a service of the system. "
+        "zeek-agent selftest: try all tables on this host.",
+    )
     add = made.add_argument
     # fmt: off
     add("-D", "--autodoc", action="store_true", help="print the schemas of all tables as JSON")
@@ -76,15 +75,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the agent as *arguments* say; return the exit status."""
     gc.disable()  # until all is loaded: nothing of that is garbage
-    options = parser().parse_args(arguments)
-    if options.version:
-        print(f"Zeek Agent v{__version__}", file=sys.stderr)
-        return OK
-    if options.words:
-        words = " ".join(options.words)
-        print(f"zeek-agent: ignored: {words} (statements are given with -e)", file=sys.stderr)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(options)
+        if words and words[0] in COMMANDS:
+            return int(importlib.import_module(COMMANDS[words[0]]).main(words[1:]))
+        return _run(parser().parse_args(words))
     except AgentError as error:
         print(f"zeek-agent: {error}", file=sys.stderr)
         return FAILED
@@ -108,6 +103,12 @@ def _give_up_output() -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.version:
+        print(f"Zeek Agent v{__version__}", file=sys.stderr)
+        return OK
+    if options.words:
+        words = " ".join(options.words)
+        print(f"zeek-agent: ignored: {words} (statements are given with -e)", file=sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # text that the terminal cannot show
     status = _use(options)

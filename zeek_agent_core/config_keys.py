@@ -35,7 +35,8 @@ SETTINGS = (
     Setting("", "socket", "text", "socket", "socket that consoles connect to"),
     Setting("log", "level", "|".join(LEVELS), "log.level", "least level that is logged"),
     Setting("log", "type", "|".join(LOG_TYPES), "log.type", "where the log goes; `system` is the "
-            "platform's own log, on Linux syslog"),
+            "platform's own log: syslog, the unified log, the Event Log. A service logs to the "
+            "log of its manager, everything else to `stdout`"),
     Setting("log", "path", "text", "log.path", "file for type `file`"),
     Setting("log", "format", "|".join(LOG_FORMATS), "log.format", "form of a line: `text` for "
             "people, `json` for programs"),

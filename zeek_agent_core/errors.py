@@ -6,6 +6,7 @@
     ├── ConfigError             a setting is wrong: what, where, what to write instead
     ├── PluginError             a plugin cannot be offered as it is
     ├── OutputError             a log or state file cannot be written
+    ├── ServiceError            the system's service manager does not do what it was asked
     ├── ZeekError               a value or message cannot pass between Zeek and the agent
     │   ├── DecodeError         a frame of Zeek's cannot be understood
     │   └── MessageError        an event of Zeek's is not as it should be; it is told so
@@ -36,6 +37,10 @@ class PluginError(AgentError):
 
 class OutputError(AgentError):
     """A log, history or state file cannot be written."""
+
+
+class ServiceError(AgentError):
+    """The agent cannot be made, started, stopped or looked up as a service of the system."""
 
 
 class ZeekError(AgentError):

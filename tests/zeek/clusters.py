@@ -28,15 +28,15 @@ redef Cluster::Backend::ZeroMQ::connect_xsub_endpoint = "tcp://127.0.0.1:XPUB";
 
 
 class ClusterNode(RealZeek):
-    """One node of a cluster; only the manager listens for agents."""
+    """One node of a cluster; only one listens for agents."""
 
-    def __init__(self, home, script, *, port, node):
+    def __init__(self, home, script, *, port, node, is_listening):
         super().__init__(home, script, port=port, node=node)
-        self._is_manager = node == "manager"
+        self._is_listening = is_listening
 
     def listens(self):
         """Return whether the node is ready, as far as that can be seen."""
-        return not self._is_manager or super().listens()
+        return not self._is_listening or super().listens()
 
     def stop(self, number=signal.SIGKILL):
         """End it at once: nodes whose peers are gone wait for them."""
@@ -46,9 +46,10 @@ class ClusterNode(RealZeek):
 class RealCluster:
     """A manager, a proxy and two workers, which the test starts and kills one by one."""
 
-    def __init__(self, start, path, script, backend="broker", kind=ClusterNode):
+    def __init__(self, start, path, script, backend="broker", *, designated="manager", kind=None):
         self._make = start
-        self._kind = kind
+        self._kind = kind or ClusterNode
+        self._designated = designated
         self._path = path
         self.port = free_port()
         ports = {name: str(free_port()) for name in ("L_PORT", "M_PORT", "P_PORT", "XPUB", "XSUB")}
@@ -61,7 +62,7 @@ class RealCluster:
     @property
     def release(self):
         """The release of Zeek."""
-        return self.nodes["manager"].release
+        return self.nodes[self._designated].release
 
     def start(self, name):
         """Start a node, for the first time or again; return it."""
@@ -71,5 +72,12 @@ class RealCluster:
             home = self._path / name
             home.mkdir()
             (home / "cluster-layout.zeek").write_text(self.layout)
-            self.nodes[name] = self._make(self._kind, name, self._script, node=name, port=self.port)
+            self.nodes[name] = self._make(
+                self._kind,
+                name,
+                self._script,
+                node=name,
+                port=self.port,
+                is_listening=name == self._designated,
+            )
         return self.nodes[name]

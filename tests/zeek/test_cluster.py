@@ -131,3 +131,18 @@ async def test_killed_nodes_recover(cluster, start):
             await said(nodes[name], "known 1 0")
         await said(nodes["manager"], "row 1 ")
     assert agent.process.poll() is None
+
+
+async def test_another_node_talks_with_agents(start, tmp_path):
+    """A proxy may be the designated node, and the manager knows the agents as workers do."""
+    script = f'{SCRIPT}redef ZeekAgent::node = "proxy";\n'
+    cluster = RealCluster(start, tmp_path, script, designated="proxy")
+    proxy = await begin(cluster, "proxy")
+    others = [await begin(cluster, name) for name in ("manager", "worker-1")]
+    async with ScriptedAgent(proxy, "H1") as agent:
+        await agent.hello(addresses=("10.0.0.1",))
+        for node in others:
+            await said(node, "known 1 1")
+        [query] = await agent.wait()
+        await agent.row(query, 3)
+        await said(proxy, "row 3 H1.example")

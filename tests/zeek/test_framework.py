@@ -1,11 +1,13 @@
 """The framework of the Zeek package, with agents that do what the tests say."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from tests.zeek.conftest import OURS, Process, RealZeek, wait_for
 from tests.zeek.scripted_agent import ScriptedAgent, count
+from zeek_agent_core.broker.data import Timespan
 from zeek_agent_core.broker.messages import CancelQuery, InstallQuery, ZeekHello
 from zeek_agent_core.query import Change, Subscription
 
@@ -322,6 +324,64 @@ event ZeekAgent::agent_error(ctx: ZeekAgent::Context, msg: string) {
     assert (row["hid"], row["sql"], row["cookie"]) == ("H1", "SELECT foo", "cook")
     [told] = complaints(zeek)
     assert told["message"] == "error from Zeek Agent: no such column: foo [H1]"
+
+
+async def test_services_are_logged(zeek):
+    """The log of services has a service that fails, whatever manages services on this host."""
+    zeek = zeek("", OURS)
+    async with ScriptedAgent(zeek, "H1", tables=("services",)) as agent:
+        await agent.hello()
+        while not (found := [q for q in agent.of(InstallQuery) if "FROM services" in q.sql]):
+            await agent.settle()
+        assert found[0].requires_tables == {"services"}
+        values = ("a.service", None, False, True, "/a", None, "failed", "failed")
+        await agent.row(found[0], *values, change=Change.ADD)
+        await agent.settle()
+        wait_for(lambda: zeek.log("zeek-agent-services"), "no line", zeek)
+    [row] = zeek.log("zeek-agent-services")
+    assert list(row.values())[1:] == [
+        "H1", "H1.example", "new", "a.service", "-", "F", "T", "/a", "-", "failed", "failed",
+    ]  # fmt: skip
+
+
+FALLBACK = """
+redef ZeekAgent_FileEvents::paths_to_watch = set("/p");
+"""
+
+
+async def test_snapshots_in_the_place_of_events(zeek):
+    """Without evented tables what came, changed or went is told as events, once each."""
+    zeek = zeek(FALLBACK, OURS)
+    async with ScriptedAgent(zeek, "H1") as agent:
+        await agent.hello()
+        await agent.wait(number=15)
+        await agent.settle()
+        queries = {q.event: q for q in agent.of(InstallQuery) if "snapshot" in q.event}
+        files = queries["ZeekAgent_FileEvents::snapshot_result"]
+        assert files.if_missing_tables == {"files_events"}
+        for change, path in [
+            (Change.DELETE, "/changed"), (Change.DELETE, "/gone"),
+            (Change.ADD, "/changed"), (Change.ADD, "/new"),
+        ]:  # fmt: skip
+            values = (None, None, path, None, False, None, None, None, None, None, count(1))
+            await agent.row(files, *values, change=change)
+        processes = queries["ZeekAgent_ProcessesEvents::snapshot_result"]
+        started = timedelta(seconds=5)
+        for change, pid, name in [
+            (Change.DELETE, 1, "sh"), (Change.DELETE, 2, "ls"),
+            (Change.ADD, 1, "cat"), (Change.ADD, 3, "new"),
+        ]:  # fmt: skip
+            values = [None] * 19
+            values[1:3] = [name, count(pid)]
+            values[14] = Timespan(started // timedelta(microseconds=1) * 1000)
+            await agent.row(processes, *values, change=change)
+        await agent.settle()
+        for log, lines in (("file-events", 3), ("processes-events", 3)):
+            wait_for(lambda log=log, lines=lines: len(zeek.log(f"zeek-agent-{log}")) == lines, log)
+    found = {(row["action"], row["path"]) for row in zeek.log("zeek-agent-file-events")}
+    assert found == {("modified", "/changed"), ("created", "/new"), ("deleted", "/gone")}
+    found = {(row["state"], row["name"]) for row in zeek.log("zeek-agent-processes-events")}
+    assert found == {("started", "cat"), ("started", "new"), ("stopped", "ls")}
 
 
 EXECUTE = """

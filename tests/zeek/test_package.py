@@ -33,7 +33,7 @@ def clone(request, tmp_path):
     path = tmp_path / request.param
     path.mkdir()
     shutil.copy(ROOT / "zkg.meta", path)
-    shutil.copytree(ROOT / "zeek-scripts", path / "zeek-scripts")
+    shutil.copytree(ROOT / "zeek-scripts", path / "zeek-scripts", symlinks=True)
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
     run("git", "init", "-q", "-b", "main", cwd=path)
     run("git", "add", ".", cwd=path)
@@ -41,7 +41,7 @@ def clone(request, tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", ["zeek-agent", "zeek-agent-v2/framework"])
+@pytest.mark.parametrize("name", ["zeek-agent", "zeek-agent-v2/table/users"])
 def test_installed_package_loads(clone, tmp_path, name):
     """After `zkg install` of a clone the package loads by its names, the stock one included."""
     zkg = shutil.which("zkg")
@@ -76,3 +76,15 @@ def test_examples_of_the_documentation_load(tmp_path, text):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["zeek-agent", "zeek-agent/first-generation"])
+def test_loads_without_the_base_scripts(tmp_path, script):
+    """The package loads what it needs of Zeek's own scripts."""
+    (tmp_path / "zeek").mkdir()
+    zeek = RealZeek(tmp_path / "zeek", "")
+    done = subprocess.run(
+        ["zeek", "-b", "-a", script], cwd=zeek.home, env=zeek.environment, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

@@ -33,7 +33,14 @@ def plain(frame):
 async def test_recording_is_what_zeek_says(start, tmp_path):
     """Zeek's messages are those of the recording, apart from ids and moments."""
     (tmp_path / "zeek").mkdir()
-    zeek = start(RealZeek, "zeek", OURS.replace("2sec", "60sec") + SCRIPT)
+    zeek = start(
+        RealZeek,
+        "zeek",
+        OURS.replace("2sec", "60sec").replace(
+            "zeek-agent\n", "zeek-agent/framework\n@load zeek-agent/tables\n"
+        )
+        + SCRIPT,
+    )
     async with ScriptedAgent(zeek, "H1") as agent:
         await agent.hello(addresses=("192.0.2.1",))
         await agent.wait(CancelQuery)

@@ -26,6 +26,11 @@ export {
 }
 
 redef record Conn::Info += {
+	## Whether an agent's word is awaited.
+	awaits_agents: bool &default=F;
+	## Whether the line waits, too; see ``hold-conn-log``.
+	is_held: bool &default=F;
+
 	## Unique IDs of the originator's sockets.
 	orig_seuids: set[string] &optional &log;
 	## IDs of the agents on the originator.
@@ -345,6 +350,10 @@ event connection_state_remove(c: connection) &priority=-3
 		}
 
 	++waiting;
+
+	if ( c?$conn )
+		c$conn$awaits_agents = T;
+
 	schedule attribution_delay { look_again(c, is_missing(r$orig), is_missing(
 	    r$resp)) };
 	}
@@ -356,7 +365,7 @@ function found_late(c: connection, side: Side)
 		return;
 
 	++stats_now$attributed_late;
-	write(c, side, T);
+	write(c, side, ! c?$conn || ! c$conn$is_held);
 	event attributed_late(c, side);
 	settle(side);
 	}
@@ -374,6 +383,9 @@ event look_again(c: connection, orig: bool, resp: bool)
 
 	if ( ! hook attributing(c, r$orig, r$resp) )
 		return;
+
+	if ( c?$conn )
+		fill(c$conn, r$orig, r$resp);
 
 	found_late(c, r$orig);
 	found_late(c, r$resp);

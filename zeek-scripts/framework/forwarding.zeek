@@ -72,7 +72,10 @@ function forward_execute(id: string, sql: string, hid: string, wait: interval)
 
 function answer_node(id: string, answer: Answer)
 	{
-	tell_answer(Cluster::node_topic(answer_to[id]), id, answer);
+	local topic = Cluster::node_topic(answer_to[id]);
+	for ( _, row in answer$rows )
+		tell_answer_row(topic, id, row);
+	tell_answer(topic, id, answer$error);
 	delete answer_to[id];
 	}
 
@@ -155,11 +158,14 @@ event ZeekAgent::node_execute(from: string, id: string, sql: string,
 	schedule wait { ZeekAgent::answer_is_late(id) };
 	}
 
-event ZeekAgent::node_answer(id: string, answer: Answer)
+event ZeekAgent::node_answer_row(id: string, row: any)
 	{
 	if ( id in awaited )
-		{
-		delete awaited[id];
-		answers[id] = answer;
-		}
+		awaited[id]$rows += row;
+	}
+
+event ZeekAgent::node_answer(id: string, error: string)
+	{
+	if ( id in awaited )
+		finish(id, error);
 	}

@@ -56,6 +56,9 @@ export {
 	global node_execute: event(from: string, id: string, sql: string, hid: string,
 	    wait: interval);
 
-	## From the designated node: the answer.
-	global node_answer: event(id: string, answer: Answer);
+	## From the designated node: a row of an answer.
+	global node_answer_row: event(id: string, row: any);
+
+	## From the designated node: the answer is complete, or there is none.
+	global node_answer: event(id: string, error: string);
 }

@@ -3,6 +3,10 @@
 ##!
 ##! From 8.0 on agents join Zeek's own WebSocket server, before that Broker's.
 
+@load base/frameworks/cluster
+@load base/frameworks/logging
+@load base/misc/version
+
 @load ./api
 @load ./nodes
 
@@ -30,6 +34,15 @@ export {
 	const default_listen_address = 0.0.0.0;
 	const default_listen_port = 9997/tcp;
 @endif
+
+	## Lets the lines of a log wait if ``delay_line`` is called for them, in
+	## ``Log::log_stream_policy``.
+	global allow_delays: function(id: Log::ID, longest: interval, most: count);
+
+	## Has a line wait for the longest time that is allowed. Before Zeek 6.2 it does not.
+	##
+	## Returns: whether it waits.
+	global delay_line: function(id: Log::ID, rec: any): bool;
 
 	## Publishes an event with one argument to nodes of the cluster.
 	global publish: function(topic: string, ev: any, arg: any);
@@ -152,9 +165,9 @@ function tell_execute(topic: string, id: string, sql: string, hid: string,
 	Cluster::publish(topic, node_execute, Cluster::node, id, sql, hid, wait);
 	}
 
-function tell_answer(topic: string, id: string, answer: Answer)
+function tell_answer(topic: string, id: string, error: string)
 	{
-	Cluster::publish(topic, node_answer, id, answer);
+	Cluster::publish(topic, node_answer, id, error);
 	}
 
 @else
@@ -222,9 +235,44 @@ function tell_execute(topic: string, id: string, sql: string, hid: string,
 	Broker::publish(topic, node_execute, Cluster::node, id, sql, hid, wait);
 	}
 
-function tell_answer(topic: string, id: string, answer: Answer)
+function tell_answer(topic: string, id: string, error: string)
 	{
-	Broker::publish(topic, node_answer, id, answer);
+	Broker::publish(topic, node_answer, id, error);
 	}
 
+@endif
+
+# A row that is passed on as it came: from 8.1 on Zeek takes it apart again.
+@if ( Version::number >= 80100 )
+function tell_answer_row(topic: string, id: string, row: any)
+	{
+	Cluster::publish(topic, node_answer_row, id, row);
+	}
+@else
+function tell_answer_row(topic: string, id: string, row: any)
+	{
+	Broker::publish(topic, node_answer_row, id, row);
+	}
+@endif
+
+@if ( Version::number >= 60200 )
+function allow_delays(id: Log::ID, longest: interval, most: count)
+	{
+	Log::set_max_delay_interval(id, longest);
+	Log::set_max_delay_queue_size(id, most);
+	}
+
+function delay_line(id: Log::ID, rec: any): bool
+	{
+	Log::delay(id, rec);
+	return T;
+	}
+@else
+function allow_delays(id: Log::ID, longest: interval, most: count)
+	{ }
+
+function delay_line(id: Log::ID, rec: any): bool
+	{
+	return F;
+	}
 @endif

@@ -19,7 +19,7 @@ def statements(path):
     """Return the statements of a script that are constants, by name."""
     found = _STATEMENT.findall(path.read_text())
     texts = {name: "".join(_TEXT.findall(value)) for name, value in found}
-    return {name: text.replace('\\"', '"').replace("%s", "/etc/*") for name, text in texts.items()}
+    return {name: text.replace('\\"', '"') for name, text in texts.items()}
 
 
 def records(path):

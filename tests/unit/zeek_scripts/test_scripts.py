@@ -42,9 +42,9 @@ async def test_statement_gives_what_the_record_declares(path, name, sql):
     host = Host()
     tables = [mock(entry.table(host)) for entry in generate.documented().values()]
     async with Database(tables) as database:
-        result = await database.execute(sql)
+        result = await database.execute(sql.replace("%s", "/etc/*"))
     fields = records(path)["Columns"]
-    if "*" in sql:
+    if "*" in sql or "%s" in sql:
         assert len(result.columns) >= len(fields)
     else:
         assert len(result.columns) == len(fields), name

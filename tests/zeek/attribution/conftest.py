@@ -1,5 +1,6 @@
 """Zeek reads a trace while a script plays the agents."""
 
+import functools
 import json
 import os
 import subprocess
@@ -11,6 +12,13 @@ from tests.zeek.attribution.feed import Feed
 from tests.zeek.attribution.traces import Trace
 
 SCRIPTS = Path(__file__).parents[3] / "zeek-scripts"
+
+
+@functools.cache
+def zeekpath():
+    """Return where Zeek looks for scripts."""
+    words = ["zeek-config", "--zeekpath"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 class Offline:
@@ -26,13 +34,14 @@ class Offline:
         """Run Zeek to the end of the trace; return itself."""
         for second in range(int(self.last) + 60):
             self.trace.wait(second)  # Zeek's clock follows the packets
+        (self.home / "zeek-agent").symlink_to(SCRIPTS)
         (self.home / "test.zeek").write_text(
-            f"@load {SCRIPTS}\nredef LogAscii::use_json = T;\n{self.feed.script()}\n{script}"
+            f"@load zeek-agent\nredef LogAscii::use_json = T;\n{self.feed.script()}\n{script}"
         )
         trace = self.trace.write(self.home / "trace.pcap")
         done = subprocess.run(
             ["zeek", "-C", "-r", trace, "test.zeek"],
-            cwd=self.home, env={**os.environ, "ZEEK_DNS_FAKE": "1"}, check=False,
+            cwd=self.home, env={**os.environ, "ZEEKPATH": f"{self.home}:{zeekpath()}"}, check=False,
             capture_output=True, text=True, timeout=50,
         )  # fmt: skip
         self.output = done.stdout

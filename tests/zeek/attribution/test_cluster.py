@@ -41,8 +41,8 @@ redef exit_only_after_terminate = T;
 class Reader(ClusterNode):
     """A worker that reads a trace as soon as it knows the hosts, and ends with it."""
 
-    def __init__(self, home, script, *, port, node):
-        super().__init__(home, script, port=port, node=node)
+    def __init__(self, home, script, *, node, **options):
+        super().__init__(home, script, node=node, **options)
         if node != "manager":
             self._words = ["zeek", "-C", "-r", str(home.parent / "trace.pcap"), "test.zeek"]
 

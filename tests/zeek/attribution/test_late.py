@@ -26,6 +26,20 @@ event zeek_done() { print ZeekAgent::Attribution::stats()$attributed_late; }
     assert offline.output.splitlines() == ["4000/tcp, T, 7", "1"]
 
 
+def test_conn_log_may_wait(offline):
+    """With `hold-conn-log` the line waits for the second look, and has what comes late."""
+    feed = offline.feed
+    feed.hello(1, "A", "alpha", CLIENT)
+    event(feed, 15.0, "A", "established", (CLIENT, 4000), (SERVER, 80), pid=7, uid=3, time_=8)
+    offline.trace.tcp(8, (CLIENT, 4000), (SERVER, 80))
+    offline.trace.tcp(9, (CLIENT, 4001), (SERVER, 80))
+    offline.run("@load zeek-agent/attribution/hold-conn-log")
+    assert offline.connection(4000)["orig_pids"] == [7]
+    assert pids(offline.connection(4001), "orig") == []
+    (row,) = offline.log("zeek-agent-attribution")
+    assert (row["pid"], row["late"]) == (7, False)
+
+
 def test_too_many_wait(offline):
     """Connections that wait for a second look are bounded, and those left out are counted."""
     offline.feed.hello(1, "A", "alpha", CLIENT)
