@@ -203,7 +203,7 @@ def measure(way: str, seconds: float, rate: float, home: Path) -> bool:
             )
         )
         connecting.process.wait(seconds + 120)
-        time.sleep(20)  # Zeek lets go of the last connections, and the second pass runs
+        time.sleep(30)  # Zeek lets go of the last connections, and looks them up again
         sides = {
             "orig": truth(connecting.output.read_text(), "orig"),
             "resp": truth(serving.output.read_text(), "resp"),

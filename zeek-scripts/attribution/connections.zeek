@@ -2,8 +2,8 @@
 ##!
 ##! Zeek removes a connection some seconds after its end, and looks up both sides then.
 ##! A side that belongs to a host with an agent, and for which nothing is found, is looked
-##! up again ``attribution_delay`` later. ``conn.log`` is written then; what is found goes
-##! to ``zeek-agent-attribution.log`` with ``late`` set.
+##! up again ``attribution_delay`` later, ``attribution_tries`` times. ``conn.log`` is
+##! written then; what is found goes to ``zeek-agent-attribution.log`` with ``late`` set.
 
 @load ./columns
 @load ./log
@@ -35,8 +35,8 @@ redef record Conn::Info += {
 # Connections that wait for their second look.
 global waiting = 0;
 
-# Looks up a connection again, at those sides for which it had no success.
-global look_again: event(c: connection, orig: bool, resp: bool);
+# Looks up a connection again, at those sides for which there was no success.
+global look_again: event(c: connection, orig: bool, resp: bool, tries: count);
 
 function count_side(side: Side)
 	{
@@ -64,6 +64,27 @@ function settle(side: Side)
 function is_missing(side: Side): bool
 	{
 	return |side$hosts| > 0 && |side$found| == 0;
+	}
+
+# Has a connection looked up again, unless both sides are known or there were enough tries.
+function wait_for_word(c: connection, orig: bool, resp: bool, tries: count)
+	{
+	if ( ( ! orig && ! resp ) || tries == 0 )
+		return;
+
+	if ( waiting >= max_waiting )
+		{
+		warn_bound("max_waiting", "any");
+		++stats_now$dropped_waiting;
+		return;
+		}
+
+	++waiting;
+
+	if ( c?$conn )
+		c$conn$awaits_agents = T;
+
+	schedule attribution_delay { look_again(c, orig, resp, tries - 1) };
 	}
 
 event connection_state_remove(c: connection) &priority=-3
@@ -95,23 +116,7 @@ event connection_state_remove(c: connection) &priority=-3
 	settle(r$orig);
 	settle(r$resp);
 
-	if ( ! is_missing(r$orig) && ! is_missing(r$resp) )
-		return;
-
-	if ( waiting >= max_waiting )
-		{
-		warn_bound("max_waiting", "any");
-		++stats_now$dropped_waiting;
-		return;
-		}
-
-	++waiting;
-
-	if ( c?$conn )
-		c$conn$awaits_agents = T;
-
-	schedule attribution_delay { look_again(c, is_missing(r$orig), is_missing(
-	    r$resp)) };
+	wait_for_word(c, is_missing(r$orig), is_missing(r$resp), attribution_tries);
 	}
 
 # A side was looked up again.
@@ -126,7 +131,7 @@ function found_late(c: connection, side: Side)
 	settle(side);
 	}
 
-event look_again(c: connection, orig: bool, resp: bool)
+event look_again(c: connection, orig: bool, resp: bool, tries: count)
 	{
 	--waiting;
 	local r = lookup(c);
@@ -145,6 +150,9 @@ event look_again(c: connection, orig: bool, resp: bool)
 
 	found_late(c, r$orig);
 	found_late(c, r$resp);
+	wait_for_word(c, orig
+	    && is_missing(r$orig), resp
+	    && is_missing(r$resp), tries);
 	}
 
 function stats(): Stats

@@ -1,6 +1,7 @@
-##! Lets a line of ``conn.log`` wait for the second look, if agents own a side for which
-##! nothing was found at once: then it has what is found late, too. Not loaded by default:
-##! it costs a call for each line of each log. Takes Zeek 6.2.
+##! Lets a line of ``conn.log`` wait as long as its connection is looked up again, if agents
+##! own a side for which nothing was found at once: then it has what is found late, too.
+##! Not loaded by default: such lines come some seconds later, and every line of every log
+##! costs a call. Takes Zeek 6.2.
 
 @load ./connections
 
@@ -19,5 +20,6 @@ hook Log::log_stream_policy(rec: any, id: Log::ID)
 
 event zeek_init()
 	{
-	ZeekAgent::allow_delays(Conn::LOG, attribution_delay + 1sec, max_waiting);
+	ZeekAgent::allow_delays(Conn::LOG, attribution_delay * attribution_tries + 1sec,
+	    max_waiting);
 	}

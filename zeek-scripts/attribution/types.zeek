@@ -35,8 +35,11 @@ export {
 	option log_lineage = F;
 
 	## When to look again for who was behind a connection that ended as the agent's word
-	## was still under way.
+	## was still under way, and when again if it still is.
 	option attribution_delay = 5secs;
+
+	## How often to look again.
+	option attribution_tries = 3;
 
 	## How far apart the times of the host and of Zeek may be.
 	option slack = 5secs;

@@ -26,6 +26,17 @@ event zeek_done() { print ZeekAgent::Attribution::stats()$attributed_late; }
     assert offline.output.splitlines() == ["4000/tcp, T, 7", "1"]
 
 
+@pytest.mark.parametrize(("told", "found"), [(18, True), (27, True), (33, False)])
+def test_a_very_late_word(offline, told, found):
+    """A connection is looked up again three times; after that nothing is awaited."""
+    feed = offline.feed
+    feed.hello(1, "A", "alpha", CLIENT)
+    event(feed, told, "A", "established", (CLIENT, 4000), (SERVER, 80), pid=7, time_=8)
+    offline.trace.tcp(8, (CLIENT, 4000), (SERVER, 80))
+    offline.run()
+    assert len(offline.late(offline.connection(4000)["uid"])) == found
+
+
 def test_conn_log_may_wait(offline):
     """With `hold-conn-log` the line waits for the second look, and has what comes late."""
     feed = offline.feed
