@@ -50,6 +50,7 @@ function has_host(hid: string): bool
 
 	if ( |hosts| >= max_hosts )
 		{
+		warn_bound("max_hosts", hid);
 		++stats_now$dropped_hosts;
 		return F;
 		}

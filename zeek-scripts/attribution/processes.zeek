@@ -106,6 +106,7 @@ function evict_processes(h: Host)
 	for ( i in gone )
 		delete h$processes[gone[i]];
 
+	warn_bound("max_processes", h$hid);
 	stats_now$dropped_processes += |gone|;
 	}
 
@@ -243,7 +244,10 @@ function name_user(h: Host, uid: count, name: string)
 	else if ( uid in h$users || |h$users| < max_users )
 		h$users[uid] = name;
 	else
+		{
+		warn_bound("max_users", h$hid);
 		++stats_now$dropped_users;
+		}
 	}
 
 # Returns the process that had an ID at a moment. Where the clocks leave a choice

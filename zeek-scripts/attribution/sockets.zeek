@@ -126,12 +126,12 @@ function evict_sockets(h: Host)
 		delete h$sockets[s$local_h, s$local_p, s$remote_h, s$remote_p];
 		}
 
+	warn_bound("max_sockets", h$hid);
 	stats_now$dropped_sockets += |gone|;
 	}
 
-# Whether two entries tell of one socket. A snapshot shows one of the processes that
-# share a connection, which may not be the one that an event named.
-function is_same(known: Entry, e: Entry, is_connection: bool): bool
+# Whether two entries surely tell of one socket.
+function is_same(known: Entry, e: Entry): bool
 	{
 	if ( known?$seuid && e?$seuid )
 		return known$seuid == e$seuid;
@@ -139,43 +139,68 @@ function is_same(known: Entry, e: Entry, is_connection: bool): bool
 	if ( known$is_partial || e$is_partial || known$is_failed != e$is_failed )
 		return F;
 
-	if ( ! known?$pid || ! e?$pid || known$pid == e$pid )
-		return T;
+	return ! known?$pid || ! e?$pid || known$pid == e$pid;
+	}
 
-	return is_connection
-	    && ! known?$closed_at
-	    && ( known$source == SOCKETS ) != ( e$source == SOCKETS );
+# Whether two entries tell of one socket with different processes: an event names the one
+# that opened it, a snapshot one that has it later.
+function is_inherited(known: Entry, e: Entry): bool
+	{
+	if ( known$is_partial || e$is_partial || known$is_failed || e$is_failed )
+		return F;
+
+	if ( ( known$source == SOCKETS ) == ( e$source == SOCKETS ) )
+		return F;
+
+	if ( e$source == SOCKETS )
+		return e?$closed_at ? known$is_confirmed : ! known$is_confirmed &&
+		    ! known?$closed_at;
+
+	return ! known?$closed_at && known$first_seen >= e$first_seen - 1sec;
 	}
 
 # Returns the entry of the same socket, if there is one.
-function known_as(head: Entry, e: Entry, is_connection: bool): vector of Entry
+function known_as(head: Entry, e: Entry): vector of Entry
 	{
 	local k = head;
+	local inherited: vector of Entry;
 
-	while ( ! is_same(k, e, is_connection) )
+	while ( T )
 		{
+		if ( is_same(k, e) )
+			return vector(k);
+
+		if ( is_inherited(k, e) )
+			inherited = vector(k);
+
 		if ( ! k?$older )
-			return vector();
+			return inherited;
 
 		k = k$older;
 		}
 
-	return vector(k);
+	return inherited;
 	}
 
-# Adds what `e` knows to `known`.
-function merge(known: Entry, e: Entry)
+# Adds what `e` knows to `known`. Of a connection the process is named that opened or
+# accepted it, of a listening socket the one that has it.
+function merge(known: Entry, e: Entry, is_connection: bool)
 	{
-	if ( e?$pid && ( ! known?$pid || e$source != SOCKETS ) )
+	local is_better = ( e$source == SOCKETS ) != is_connection;
+
+	if ( e?$pid && ( is_better || ! known?$pid || known$pid == e$pid ) )
 		{
+		if ( ! known?$pid || known$pid != e$pid )
+			known$source = e$source;
+
 		known$pid = e$pid;
 
 		if ( e?$process )
 			known$process = e$process;
-		}
 
-	if ( e?$uid && ( ! known?$uid || e$source != SOCKETS ) )
-		known$uid = e$uid;
+		if ( e?$uid )
+			known$uid = e$uid;
+		}
 
 	if ( e?$seuid )
 		known$seuid = e$seuid;
@@ -242,7 +267,7 @@ function socket_opened(h: Host, lh: addr, lp: port, rh: addr, rp: port,
 
 	local head = h$sockets[lh, lp, rh, rp];
 	local is_connection = rh != nowhere && ! e$is_partial;
-	local known = known_as(head, e, is_connection);
+	local known = known_as(head, e);
 
 	if ( |known| == 0 )
 		head = push(head, e, is_connection);
@@ -251,7 +276,7 @@ function socket_opened(h: Host, lh: addr, lp: port, rh: addr, rp: port,
 		if ( known[0]?$closed_at && e$first_seen >= known[0]$closed_at )
 			delete known[0]$closed_at;
 
-		merge(known[0], e);
+		merge(known[0], e, is_connection);
 		}
 
 	# Also if it is the same: that starts the time anew.
@@ -265,7 +290,7 @@ function socket_closed(h: Host, lh: addr, lp: port, rh: addr, rp: port,
 	local known: vector of Entry;
 
 	if ( [lh, lp, rh, rp] in h$sockets )
-		known = known_as(h$sockets[lh, lp, rh, rp], e, rh != nowhere);
+		known = known_as(h$sockets[lh, lp, rh, rp], e);
 
 	if ( |known| == 0 )
 		{
@@ -276,7 +301,7 @@ function socket_closed(h: Host, lh: addr, lp: port, rh: addr, rp: port,
 		}
 
 	if ( e$source != SOCKETS )
-		merge(known[0], e);
+		merge(known[0], e, rh != nowhere);
 
 	if ( ! known[0]?$closed_at )
 		known[0]$closed_at = e$closed_at;

@@ -9,7 +9,8 @@ export {
 	const enabled = T &redef;
 
 	## What is added to ``conn.log``, for each side, with the prefixes ``orig_`` and
-	## ``resp_``. What is not in here is no column. ``hashes`` takes ``hash_executables``.
+	## ``resp_``. What is not in here is no column. ``hashes`` is one only with
+	## ``hash_executables``.
 	const columns: set[string] = {
 		"seuids",
 		"agents",
@@ -20,7 +21,8 @@ export {
 		"uids",
 		"users",
 		"ppids",
-		"parents"
+		"parents",
+		"hashes"
 	} &redef;
 
 	## Ask for the SHA-256 of each executable, once per host and ``hash_keep``.
@@ -33,8 +35,11 @@ export {
 	option log_lineage = F;
 
 	## When to look again for who was behind a connection that ended as the agent's word
-	## was still under way.
+	## was still under way, and when again if it still is.
 	option attribution_delay = 5secs;
+
+	## How often to look again.
+	option attribution_tries = 3;
 
 	## How far apart the times of the host and of Zeek may be.
 	option slack = 5secs;
@@ -107,7 +112,7 @@ export {
 		last_seen: time;
 		## When it was closed; unset if it still is open.
 		closed_at: time &optional;
-		## Where it was first heard of.
+		## Where its process was first heard of.
 		source: Source;
 		## Network namespace of the host that it is in.
 		netns: count &optional;
@@ -285,3 +290,18 @@ export {
 
 # Counted as things happen.
 global stats_now = Stats();
+
+# Bounds that were met.
+global warned: set[string];
+
+# Says once that a bound is met; from then on `stats` counts what is lost.
+function warn_bound(setting: string, hid: string)
+	{
+	if ( setting in warned )
+		return;
+
+	add warned[setting];
+	Reporter::warning(fmt(
+	    "attribution meets ZeekAgent::Attribution::%s at agent %s: "
+	    + "something is dropped from now on, and counted by stats()", setting, hid));
+	}

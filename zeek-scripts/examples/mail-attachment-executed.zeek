@@ -84,7 +84,7 @@ event file_hash(f: fa_file, kind: string, hash: string)
 		if ( ZeekAgent::is_designated() )
 			event seen(a);
 		else
-			ZeekAgent::publish(Cluster::manager_topic, seen, a);
+			ZeekAgent::publish(Cluster::node_topic(ZeekAgent::designated_node()), seen, a);
 
 		return;
 		}

@@ -28,6 +28,9 @@ export {
 		columns: Columns &log;
 	};
 
+	## Policy hook of the log.
+	global log_policy: Log::PolicyHook;
+
 	## A server started.
 	global started: event(ctx: ZeekAgent::Context, columns: Columns);
 }
@@ -50,8 +53,7 @@ event ServerApplications::started(ctx: ZeekAgent::Context, columns: Columns)
 
 event zeek_init()
 	{
-	Log::create_stream(LOG, Log::Stream($columns=Info,
-	    $path="server-applications"));
+	ZeekAgent::create_log(LOG, Info, Columns, "server-applications", log_policy);
 
 	ZeekAgent::query(ZeekAgent::Query($sql_stmt=statement, $event_=started,
 	    $schedule_=query_interval, $subscription=ZeekAgent::Differences,

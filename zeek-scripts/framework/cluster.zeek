@@ -13,9 +13,11 @@ export {
 
 	## Whether this process is the one that talks with agents; without cluster it is.
 	global is_designated: function(): bool;
+
+	## Returns the name of the designated node; empty without cluster.
+	global designated_node: function(): string;
 }
 
-# Returns the name of the designated node; empty without cluster.
 function designated_node(): string
 	{
 	if ( node != "" || ! Cluster::is_enabled() )

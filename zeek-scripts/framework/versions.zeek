@@ -35,6 +35,15 @@ export {
 	const default_listen_port = 9997/tcp;
 @endif
 
+	## Lets the lines of a log wait if ``delay_line`` is called for them, in
+	## ``Log::log_stream_policy``.
+	global allow_delays: function(id: Log::ID, longest: interval, most: count);
+
+	## Has a line wait for the longest time that is allowed. Before Zeek 6.2 it does not.
+	##
+	## Returns: whether it waits.
+	global delay_line: function(id: Log::ID, rec: any): bool;
+
 	## Publishes an event with one argument to nodes of the cluster.
 	global publish: function(topic: string, ev: any, arg: any);
 
@@ -253,5 +262,27 @@ function tell_answer_row(topic: string, id: string, row: any)
 function tell_answer_row(topic: string, id: string, row: any)
 	{
 	Broker::publish(topic, node_answer_row, id, row);
+	}
+@endif
+
+@if ( Version::number >= 60200 )
+function allow_delays(id: Log::ID, longest: interval, most: count)
+	{
+	Log::set_max_delay_interval(id, longest);
+	Log::set_max_delay_queue_size(id, most);
+	}
+
+function delay_line(id: Log::ID, rec: any): bool
+	{
+	Log::delay(id, rec);
+	return T;
+	}
+@else
+function allow_delays(id: Log::ID, longest: interval, most: count)
+	{ }
+
+function delay_line(id: Log::ID, rec: any): bool
+	{
+	return F;
 	}
 @endif

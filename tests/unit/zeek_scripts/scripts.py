@@ -29,7 +29,7 @@ def records(path):
 
 def examples():
     """Return the scripts in the documentation; mere statements are put into an event."""
-    text = (ROOT / "docs/zeek.md").read_text()
+    text = "".join((ROOT / f"docs/{page}.md").read_text() for page in ("zeek", "attribution"))
     found = re.findall(r"^```zeek\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return [block if _DECLARATION.match(block) else _STATEMENTS % block for block in found]
 

@@ -26,7 +26,7 @@ redef ZeekAgent::listen_port = 27759/tcp;
 redef ZeekAgent::Attribution::sockets_interval = 1sec;
 redef ZeekAgent::Attribution::processes_interval = 1sec;
 redef ZeekAgent::Attribution::events_interval = 1sec;
-redef Log::default_rotation_interval = 0sec;
+redef Pcap::snaplen = 65535;
 """
 AGENT = """
 state-dir = "{home}/state"
@@ -116,8 +116,14 @@ class Network:
     def _start(self):
         home = self.home / "zeek"
         home.mkdir()
-        (home / "test.zeek").write_text(f"@load {SCRIPTS}\n{SETTINGS}\n{self._script}")
-        self.zeek = self._process(home, "z", "zeek", "-i", "to-c", "test.zeek")
+        (home / "zeek-agent").symlink_to(SCRIPTS)
+        (home / "test.zeek").write_text(f"@load zeek-agent\n{SETTINGS}\n{self._script}")
+        found = subprocess.run(
+            ["zeek-config", "--zeekpath"], capture_output=True, text=True, check=True
+        )
+        self.zeek = self._process(
+            home, "z", "zeek", "-i", "to-c", "test.zeek", ZEEKPATH=f"{home}:{found.stdout.strip()}"
+        )
         wait_for(lambda: "listening on" in self.zeek.output, "Zeek does not start", self.zeek)
         self.agents = [self._agent(part) for part in "cs"]
         self.wait_for(lambda: len(self.joined()) == len(self.agents), "not all agents joined")
@@ -133,8 +139,8 @@ class Network:
         command = [sys.executable, "-m", "zeek_agent_core", "-c", "agent.toml"]
         return self._process(home, part, *command, "-z", f"{GATES[part]}:{PORT}")
 
-    def _process(self, home, part, *words):
-        process = Process(home, self.words(part, *words))
+    def _process(self, home, part, *words, **environment):
+        process = Process(home, self.words(part, *words), environment)
         self._undo.callback(process.stop)
         process.start()
         return process

@@ -41,8 +41,8 @@ redef exit_only_after_terminate = T;
 class Reader(ClusterNode):
     """A worker that reads a trace as soon as it knows the hosts, and ends with it."""
 
-    def __init__(self, home, script, *, port, node):
-        super().__init__(home, script, port=port, node=node)
+    def __init__(self, home, script, *, node, **options):
+        super().__init__(home, script, node=node, **options)
         if node != "manager":
             self._words = ["zeek", "-C", "-r", str(home.parent / "trace.pcap"), "test.zeek"]
 
@@ -88,3 +88,57 @@ def test_workers_log_processes(start, tmp_path, backend):
     (first.home / "conn.log").unlink()
     cluster.start("worker-1")
     wait_for(lambda: first.attributed() == expected, "nothing after its return", first, manager)
+
+
+RECOVERY = """
+redef exit_only_after_terminate = T;
+module Test;
+event tell()
+    {
+    local now = network_time();
+    for ( hid in set("A", "B") )
+        if ( hid == "B" || file_size("again") < 0 )
+            {
+            local address = hid == "A" ? 10.0.0.1 : 10.0.0.2;
+            event ZeekAgentAPI::agent_hello_v1(ZeekAgent::Context($agent_id=hid,
+                $host_time=now, $query_id="h"), ZeekAgentAPI::AgentHelloV1($agent_id=hid,
+                $instance_id="i", $hostname=hid, $addresses=set(address)));
+            event ZeekAgent::Attribution::sockets_row(ZeekAgent::Context($agent_id=hid,
+                $host_time=now, $query_id="s"), ZeekAgent::Attribution::SocketsRow(
+                $pid=7, $protocol=6, $local_addr=address, $local_port=80));
+            }
+    }
+event show()
+    {
+    local known: vector of string;
+    for ( hid in set("A", "B") )
+        known += fmt("%s %d", hid, |ZeekAgent::Attribution::sockets_of(hid)|);
+    sort(known, strcmp);
+    print join_string_vec(known, ", ");
+    flush_all();
+    schedule 0.5sec { show() };
+    }
+event zeek_init()
+    {
+    if ( ZeekAgent::is_designated() )
+        schedule 1sec { tell() };
+    else
+        schedule 1sec { show() };
+    }
+"""
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_a_manager_that_returns(start, tmp_path, backend):
+    """Workers drop hosts that a new manager does not know, and keep the others."""
+    cluster = RealCluster(start, tmp_path, OURS + RECOVERY, backend)
+    manager, worker = cluster.start("manager"), cluster.start("worker-1")
+    wait_for(lambda: "A 1, B 1" in worker.output, "not told", worker, manager)
+    manager.stop(signal.SIGKILL)
+    (manager.home / "again").touch()
+    cluster.start("manager")
+    wait_for(lambda: worker.output.endswith("A 0, B 1\n"), "not told anew", worker, manager)
+    worker.stop(signal.SIGKILL)
+    (worker.home / "output").unlink()
+    cluster.start("worker-1")
+    wait_for(lambda: "A 0, B 1" in worker.output, "not told after its return", worker, manager)

@@ -26,16 +26,45 @@ event zeek_done() { print ZeekAgent::Attribution::stats()$attributed_late; }
     assert offline.output.splitlines() == ["4000/tcp, T, 7", "1"]
 
 
+@pytest.mark.parametrize(("told", "found"), [(18, True), (27, True), (33, False)])
+def test_a_very_late_word(offline, told, found):
+    """A connection is looked up again three times; after that nothing is awaited."""
+    feed = offline.feed
+    feed.hello(1, "A", "alpha", CLIENT)
+    event(feed, told, "A", "established", (CLIENT, 4000), (SERVER, 80), pid=7, time_=8)
+    offline.trace.tcp(8, (CLIENT, 4000), (SERVER, 80))
+    offline.run()
+    assert len(offline.late(offline.connection(4000)["uid"])) == found
+
+
+def test_conn_log_may_wait(offline):
+    """With `hold-conn-log` the line waits for the second look, and has what comes late."""
+    feed = offline.feed
+    feed.hello(1, "A", "alpha", CLIENT)
+    event(feed, 15.0, "A", "established", (CLIENT, 4000), (SERVER, 80), pid=7, uid=3, time_=8)
+    offline.trace.tcp(8, (CLIENT, 4000), (SERVER, 80))
+    offline.trace.tcp(9, (CLIENT, 4001), (SERVER, 80))
+    offline.run("@load zeek-agent/attribution/hold-conn-log")
+    assert offline.connection(4000)["orig_pids"] == [7]
+    assert pids(offline.connection(4001), "orig") == []
+    (row,) = offline.log("zeek-agent-attribution")
+    assert (row["pid"], row["late"]) == (7, False)
+
+
 def test_too_many_wait(offline):
     """Connections that wait for a second look are bounded, and those left out are counted."""
     offline.feed.hello(1, "A", "alpha", CLIENT)
     for port in range(4000, 4010):
         offline.trace.tcp(10, (CLIENT, port), (SERVER, 80), end="rst")
-    offline.run("""
+    offline.run(
+        """
 redef ZeekAgent::Attribution::max_waiting = 4;
 event zeek_done() { print ZeekAgent::Attribution::stats()$dropped_waiting; }
-""")
+""",
+        warns=True,
+    )
     assert offline.output.strip() == "6"
+    assert "max_waiting" in offline.warnings[0]
 
 
 def test_hook_and_event(offline):
@@ -140,7 +169,8 @@ def test_bounds(offline):
               pid=number + 1)  # fmt: skip
         feed.row("processes_events", 2 + number / 10, "A", time_=2 + number / 10, pid=number + 1,
                  state="started", name="x", ppid=1)  # fmt: skip
-    offline.run("""
+    offline.run(
+        """
 redef ZeekAgent::Attribution::max_sockets = 20;
 redef ZeekAgent::Attribution::max_processes = 20;
 event zeek_done() {
@@ -149,5 +179,8 @@ event zeek_done() {
         s$processes + s$dropped_processes;
     print |ZeekAgent::Attribution::process("A", 50)$name| > 0;
 }
-""")
+""",
+        warns=True,
+    )
     assert offline.output.splitlines() == ["T, T, 50, 50", "T"]
+    assert len(offline.warnings) == 2

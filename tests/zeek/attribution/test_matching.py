@@ -237,6 +237,43 @@ def test_processes_that_listen_together(offline):
     assert pids(offline.connection(4000), "resp") == [70, 71]
 
 
+def test_an_inherited_listener(offline):
+    """A socket that one process opened and another has now is the other's, in any order."""
+    feed = offline.feed
+    feed.hello(1, "B", "beta", SERVER)
+    feed_first = ("0.0.0.0", 80), ("0.0.0.0", 0)
+    event(feed, 2, "B", "listen", *feed_first, pid=60, process="init", seuid="S1")
+    listens(feed, 5, "B", "0.0.0.0", 80, pid=70)
+    listens(feed, 5, "B", "0.0.0.0", 81, pid=71)
+    event(feed, 7, "B", "listen", ("0.0.0.0", 81), ("0.0.0.0", 0), pid=61, time_=3)
+    for at, port, server in ((10, 4000, 80), (10, 4001, 81), (40, 4002, 80)):
+        offline.trace.tcp(at, (CLIENT, port), (SERVER, server))
+    listens(feed, 30, "B", "0.0.0.0", 80, pid=70, change="Delete")
+    offline.run()
+    assert pids(offline.connection(4000), "resp") == [70]
+    assert pids(offline.connection(4001), "resp") == [71]
+    assert pids(offline.connection(4002), "resp") == []
+
+
+def test_an_inherited_connection(offline):
+    """Of a connection that was passed on, the process is named that accepted it."""
+    feed = offline.feed
+    feed.hello(1, "B", "beta", SERVER)
+    for port, times in ((4000, (10, 12)), (4001, (12, 10))):
+        ends = (SERVER, 80), (CLIENT, port)
+        event(feed, times[0], "B", "established", *ends, pid=70, seuid=f"S{port}", time_=10)
+        opened(feed, times[1], "B", *ends, pid=71, host_time=11)
+        opened(feed, 14, "B", *ends, pid=71, change="Delete")
+        offline.trace.tcp(10, (CLIENT, port), (SERVER, 80), lasts=3)
+    offline.trace.wait(80)
+    offline.run("""
+event zeek_done() { print ZeekAgent::Attribution::stats()$sockets; }
+""")
+    for port in (4000, 4001):
+        assert pids(offline.connection(port), "resp") == [70]
+    assert offline.output.strip() == "0"
+
+
 def test_udp_client(offline):
     """A question to a name server, and a TCP socket with the same ports."""
     feed = offline.feed

@@ -1,5 +1,6 @@
 """A real network: what Zeek says about connections between hosts with agents."""
 
+import hashlib
 import os
 import pwd
 import sys
@@ -10,6 +11,10 @@ import pytest
 
 from tests.zeek.attribution.network import CLIENT, SERVER, Network
 
+SETTINGS = """
+redef ZeekAgent::Attribution::hash_executables = T;
+redef ZeekAgent::Attribution::log_lineage = T;
+"""
 SERVE = """
 import os, pwd, socket, time
 listener = socket.create_server(("0.0.0.0", 8080))
@@ -35,7 +40,7 @@ def network(tmp_path_factory):
     """Return two hosts with agents, and a Zeek between them."""
     if os.geteuid():
         pytest.skip("NOT TESTED: network namespaces need root")
-    with Network(tmp_path_factory.mktemp("network"), "") as made:
+    with Network(tmp_path_factory.mktemp("network"), SETTINGS) as made:
         yield made
 
 
@@ -51,7 +56,7 @@ def fetch():
 
 
 def test_both_ends_are_named(network, fetch):
-    """`conn.log` names process, user and parent of a transfer, at both ends."""
+    """`conn.log` names process, user, parent and hash of a transfer, at both ends."""
     server = network.run("s", sys.executable, "-c", SERVE, stdout=-1, text=True)
     assert server.stdout.readline() == "ready\n"
     client = network.run("c", "sh", "-c", f"{fetch} {SERVER} 8080; true", user="nobody")
@@ -69,3 +74,13 @@ def test_both_ends_are_named(network, fetch):
     assert row["resp_processes"] == ["greeter"]
     assert row["resp_pids"] == [server.pid]
     assert row["resp_users"] == ["daemon"]
+    bash = Path("/bin/bash").resolve()
+    assert row["orig_exes"] == [str(bash)]
+    assert row["orig_hashes"] == [hashlib.sha256(bash.read_bytes()).hexdigest()]
+    (line,) = [
+        line
+        for line in network.log("zeek-agent-attribution")
+        if line["uid"] == row["uid"] and line["is_orig"]
+    ]
+    assert line["lineage"].endswith("> sh > fetch")
+    assert line["sha256"] == row["orig_hashes"][0]
