@@ -179,6 +179,16 @@ async def test_sockets_by_tracing():
     ]
     assert rows[0]["process"] == r"C:\Program Files\Chrome\chrome.exe"
     assert rows[1]["duration"] == 1_000_000
+    name, (provider,) = table.trace.asked
+    assert name == "zeek-agent sockets"
+    assert provider.events == (12, 13, 15, 28, 29, 31, 42, 58)
+
+
+async def test_datagrams_are_left_out_if_the_settings_say_so():
+    """Each datagram is an event, which a busy host may not want."""
+    table = sockets(batch(network(12, 4000, HERE, THERE)), udp=False)
+    await first(table)
+    assert table.trace.asked[1][0].events == (12, 13, 15, 28, 29, 31)
 
 
 def test_sockets_by_tables():
