@@ -9,13 +9,14 @@ none. The last lines are what auditing costs those who are audited.
 import asyncio
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bench_events import AT_A_TIME, EXECS, SETTLE_SECONDS, program, quiet
+from bench_events import AT_A_TIME, EXECS, SETTLE_SECONDS, quiet
 from zeek_agent_linux._audit.interest import Interest
 from zeek_agent_linux._audit.modes import NetlinkMode, machine
 from zeek_agent_linux._audit.rules import EQUAL, UID
@@ -31,6 +32,17 @@ COUNT = 20_000
 SCRATCH = 61_234
 """A user that nobody is: what else happens on the host is not measured."""
 BUDGET = 60.0
+SOURCE = Path(__file__).parents[1] / "plugins/linux/tests/programs/actor.c"
+
+
+@contextmanager
+def program() -> Iterator[str]:
+    """Compile the program that makes the load, where the scratch user can execute it."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        path = f"{directory}/actor"
+        subprocess.run(["gcc", "-O2", "-static", "-pthread", "-o", path, SOURCE], check=True)
+        yield path
 
 
 def table_of(kind: type[Evented]) -> Evented:
@@ -109,7 +121,6 @@ async def bare(path: str) -> str:
 def main() -> int:
     """Print a line for each way to read."""
     with program() as path:
-        Path(path).parent.chmod(0o755)
         print(f"{'nobody looks':<44}{asyncio.run(bare(path))}")
         print(f"{'floor: receive and look at nothing':<44}{asyncio.run(floor(path))}")
         execve: Mapping[str, Any] = {"syscall": frozenset({"execve"})}

@@ -1,4 +1,4 @@
-"""Writes what follows from the declarations of tables: their pages and all indexes.
+"""Writes what follows from the declarations of tables: pages, indexes, records of Zeek scripts.
 
 The tables are those of the entry points in the source trees, and those that
 `zeek_agent_core.schema` declares for packs to come. ``--check`` writes nothing
@@ -15,10 +15,10 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKS = ("linux", "darwin", "windows")
+PACKS = ("linux", "darwin", "windows", "osquery")
 sys.path[:0] = [str(ROOT), *(str(ROOT / "plugins" / pack) for pack in PACKS)]
 
-from tools import configuration  # noqa: E402
+from tools import configuration, zeek_records  # noqa: E402
 from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Evented, Origin, Table  # noqa: E402
 
 NOTE = "<!-- Written by tools/generate.py from the table's declaration. -->"
@@ -199,6 +199,8 @@ def files(tables: Mapping[str, Documented]) -> dict[Path, str]:
         provided = [e for e in tables.values() if f"zeek-agent-{pack}" in e.providers]
         listed = index(provided, "../../docs/tables/")
         written[readme] = between(readme.read_text(), listed, readme)
+    for script in zeek_records.scripts(ROOT):
+        written[script] = zeek_records.with_records(script.read_text(), lambda n: tables[n].table)
     return written
 
 

@@ -28,7 +28,9 @@ from zeek_agent_core.limits import Limits
 
 __all__ = ["LEVELS", "OUTPUTS", "SETTINGS", "Config", "load", "nearest", "state_directory"]
 
-FREE_SECTIONS = ("tables", "query")
+PACK_SECTIONS = ("osquery",)
+"""Sections that are a pack's own; the same as `[tables.<name>]`."""
+FREE_SECTIONS = ("tables", "query", *PACK_SECTIONS)
 """Sections whose keys are checked where they are used."""
 SYSTEM_STATE = Path("/var/lib/zeek-agent")
 SYSTEM_RUN = Path("/run/zeek-agent")
@@ -84,6 +86,13 @@ class ConsoleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LinuxConfig:
+    """Section `[linux]`."""
+
+    bpf: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyConfig:
     """Section `[policy]`: what Zeek may ask."""
 
@@ -113,6 +122,7 @@ class Config:
     zeek: ZeekConfig = field(default_factory=ZeekConfig)
     local: LocalConfig = field(default_factory=LocalConfig)
     console: ConsoleConfig = field(default_factory=ConsoleConfig)
+    linux: LinuxConfig = field(default_factory=LinuxConfig)
     limits: Limits = field(default_factory=Limits)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
@@ -234,9 +244,13 @@ def _free(config: Config, name: str, value: Any) -> Config:
         if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
             raise ConfigError("queries are written as [[query]], one block for each")
         return replace(config, queries=tuple(value))
+    if name in PACK_SECTIONS:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"'{name}' is a section; write [{name}] and keys below it")
+        return replace(config, tables={**config.tables, name: value})
     if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
         raise ConfigError("settings of tables are written below [tables.<name>]")
-    return replace(config, tables=value)
+    return replace(config, tables={**config.tables, **value})
 
 
 def _known(section: str, key: str) -> Setting:

@@ -407,5 +407,5 @@ def reason(error: BaseException) -> str:
         return "it does not answer"
     if isinstance(error, OSError) and error.strerror:
         where = f" {error.filename}" if error.filename is not None else ""
-        return f"{error.strerror.lower()}{where}"
+        return f"{error.strerror[0].lower()}{error.strerror[1:]}{where}"
     return f"{type(error).__name__}: {error}"

@@ -11,7 +11,7 @@ from tests.integration.conftest import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 
-PACKS = ("linux", "darwin", "windows")
+PACKS = ("linux", "darwin", "windows", "osquery")
 
 
 @pytest.mark.parametrize("name", ["core", *PACKS])

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -53,6 +54,21 @@ async def test_events(act):
         execs = [v for _, kind, v in collected(instance) if instance.names[kind] == EXEC]
         assert pid in {values[0] for values in execs}
     assert instances() == set()
+
+
+def test_wakes_at_the_first_event():
+    """Who waits for events is woken by the first of them, not when a buffer is half full."""
+    instance = Instance(Host(), NAME, TRACED)
+    instance.open()
+    try:
+        for _ in range(3):
+            poll = select.poll()
+            poll.register(instance.fileno(), select.POLLIN)
+            subprocess.run(["/bin/true"], check=True)
+            assert poll.poll(10_000)
+            assert collected(instance)
+    finally:
+        instance.close()
 
 
 def test_filter():

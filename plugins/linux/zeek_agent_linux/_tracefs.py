@@ -155,6 +155,7 @@ class Instance:
             self._write("buffer_percent", "0")
         with suppress(OSError):  # nobody asks for the names of those who are traced
             self._write("options/record-cmd", "0")
+        self._watch_processors()
         for path, _ in self._traced.values():
             self._write(f"events/{path}/enable", "1")
 
@@ -199,7 +200,12 @@ class Instance:
             if number not in self._files:
                 path = f"{self._path}/per_cpu/cpu{number}/trace_pipe_raw"
                 flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-                file = self._files[number] = os.open(path, flags, dir_fd=self._root)
+                self._files[number] = os.open(path, flags, dir_fd=self._root)
+
+    def _watch_processors(self) -> None:
+        """Wake up when one of them has events: at the first, if `buffer_percent` is set by now."""
+        for file in self._files.values():
+            with suppress(FileExistsError):
                 self._poll.register(file, select.EPOLLIN)
 
     def filter(self, name: str, text: str) -> None:
@@ -239,6 +245,7 @@ class Instance:
         """Yield all events that wait, some pages at a time, by processor; stale ones first."""
         if len(self._files) != os.sysconf("SC_NPROCESSORS_ONLN"):
             self._open_processors()
+            self._watch_processors()
         for processor, file in self._files.items():
             while True:
                 events: list[Event] = []

@@ -1,10 +1,11 @@
-"""``sockets`` on Linux, from netlink and ``/proc``."""
+"""``sockets`` on Linux, through BPF or from netlink and ``/proc``."""
 
 from collections.abc import Iterator
 
 from zeek_agent_core.api import Host, Origin, Row, Where, hookimpl
 from zeek_agent_core.schema import sockets as schema
 from zeek_agent_linux._sockets import ProcSource, SocketSource
+from zeek_agent_linux._sockets_bpf import BpfSource
 
 
 class Sockets(schema.Sockets):  # noqa: D101
@@ -19,7 +20,7 @@ class Sockets(schema.Sockets):  # noqa: D101
     def __init__(self, host: Host) -> None:
         """Look at the sockets of *host*."""
         super().__init__(host)
-        self._source: SocketSource = ProcSource(host, self.warn)
+        self._source: SocketSource = BpfSource(host, self.warn, ProcSource(host, self.warn))
 
     @property
     def source(self) -> str:

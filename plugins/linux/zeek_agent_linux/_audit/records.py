@@ -13,7 +13,7 @@ from typing import NamedTuple
 from zeek_agent_core.api import text
 
 SYSCALL, PATH, SOCKADDR, CWD, EXECVE = 1300, 1302, 1306, 1307, 1309
-EOE, BPRM_FCAPS, PROCTITLE, REPLACE, URINGOP = 1320, 1321, 1327, 1329, 1336
+EOE, BPRM_FCAPS, PROCTITLE, URINGOP = 1320, 1321, 1327, 1336
 
 NAMES = {
     "SYSCALL": SYSCALL,
@@ -51,7 +51,7 @@ class Stamp(NamedTuple):
     serial: int
 
 
-def parse_payload(kind: int, payload: bytes) -> Record | None:
+def parse_payload(kind: int, payload: bytes | bytearray) -> Record | None:
     """Return the record of a netlink message; None if it is none."""
     raw = payload.decode("utf-8", "backslashreplace")
     head, end, body = raw.partition("):")
