@@ -299,6 +299,10 @@ async def test_the_log_goes_on_where_it_was(tmp_path):
         file = tmp_path / "system_logs_events.json"
         while not file.exists():
             await asyncio.sleep(0.02)
+        table.places.read["System"] = 4712
+    assert json.loads(file.read_bytes())["System"] == 4712, "written in the end"
+    table.places.was_read({"System": 4711})
+    table.places.write()
     assert json.loads(file.read_bytes()) == {"Security": 80231, "System": 4711}
     assert file.stat().st_mode & 0o77 == 0
     again, reader = logs(logged("classic"), state=tmp_path)
