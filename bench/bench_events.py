@@ -121,15 +121,9 @@ CASES = (
 def program() -> Iterator[str]:
     """Compile the program that makes the load."""
     with tempfile.TemporaryDirectory() as directory:
-<<<<<<< HEAD
-        path = f"{directory}/burst"
-        source = Path(__file__).parents[1] / "plugins/linux/tests/programs/actor.c"
-        subprocess.run(["gcc", "-O2", "-static", "-pthread", "-o", path, source], check=True)
-=======
         path = f"{directory}/actor"
         command = ["gcc", "-O2", "-static", "-pthread", "-o", path, PROGRAM]
         subprocess.run(command, check=True)
->>>>>>> procev
         yield path
 
 
