@@ -35,6 +35,15 @@ Settings that tables read.
 | `[tables.files] max_matches` | 100000 | paths a pattern may match; more is an error |
 | `[tables.files] max_line_bytes` | 1048576 | a longer line is cut, and counted as a warning |
 | `[tables.files] max_hash_bytes` | 1073741824 | a larger file is not hashed, and counted |
+| `[tables.processes_events] source` | "" | the only source to use, by its name; empty: the best that works |
+| `[tables.processes_events] initial` | false | whether to begin with what runs already, in state `running` |
+| `[tables.processes_events] forks` | false | whether processes that are made are told before they execute a program, in state `forked` |
+| `[tables.processes_events] interval` | 1 | seconds between two looks of the source `polling` |
+| `[tables.processes_events] mount_tracefs` | true | whether the source `tracefs` may mount it, unseen by others, where it is not mounted |
+| `[tables.sockets_events] source` | "" | the only source to use, by its name; empty: the best that works |
+| `[tables.sockets_events] initial` | false | whether to begin with what is open already, in state `open` |
+| `[tables.sockets_events] interval` | 2 | seconds between two looks of the source `polling`, or at UDP sockets of others |
+| `[tables.sockets_events] mount_tracefs` | true | as for `processes_events` |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
 
 ## [[query]]

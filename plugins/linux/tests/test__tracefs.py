@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from zeek_agent_linux._tracepage import Event
 
 from zeek_agent_core.api import Host
 
-NAME = "zeek-agent-test"
+NAME = f"zeek-agent-test-{os.getpid()}"
 
 
 def descriptors() -> int:
@@ -52,6 +54,21 @@ async def test_events(act):
         execs = [v for _, kind, v in collected(instance) if instance.names[kind] == EXEC]
         assert pid in {values[0] for values in execs}
     assert instances() == set()
+
+
+def test_wakes_at_the_first_event():
+    """Who waits for events is woken by the first of them, not when a buffer is half full."""
+    instance = Instance(Host(), NAME, TRACED)
+    instance.open()
+    try:
+        for _ in range(3):
+            poll = select.poll()
+            poll.register(instance.fileno(), select.POLLIN)
+            subprocess.run(["/bin/true"], check=True)
+            assert poll.poll(10_000)
+            assert collected(instance)
+    finally:
+        instance.close()
 
 
 def test_filter():
@@ -104,6 +121,20 @@ def test_another_agent_is_respected():
     first.close()
     assert instances() == {f"{NAME}-2"}
     second.close()
+    assert instances() == set()
+
+
+def test_agents_that_begin_together():
+    """Many agents that begin at one moment do not take each other's instances away."""
+
+    def begin(_number: int) -> None:
+        for _ in range(10):
+            instance = Instance(Host(), NAME, TRACED)
+            instance.open()
+            instance.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(begin, range(4))) == [None] * 4
     assert instances() == set()
 
 

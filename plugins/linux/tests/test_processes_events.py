@@ -163,6 +163,7 @@ async def test_one_id_used_again_and_again(watch, act, source):
         assert [row["exit_code"] for row in rows] == list(range(1, 21))
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("source", FOLLOWING)
 async def test_burst(watch, act, source):
     """Of 20,000 programs executed as fast as can be, each starts and stops once."""
@@ -194,7 +195,7 @@ async def test_conditions(watch, act, source):
     where = Where(FEW.columns, allowed={"state": {"stopped"}, "uid": {12345}})
     async with watch(ProcessesEvents, source, where, interval=0.05) as seen:
         await act("sleep", 200)
-        process = await asyncio.create_subprocess_exec("sleep", "0.3", user=12345)
+        process = await asyncio.create_subprocess_exec("sleep", "1.5", user=12345)
         await process.wait()
         rows = await seen.count(1, pid=process.pid)
     assert [row["state"] for row in rows] == ["stopped"]
@@ -267,6 +268,30 @@ def listeners():
     lines = Path("/proc/net/netlink").read_text().splitlines()[1:]
     fields = [line.split() for line in lines]
     return [int(f[2]) for f in fields if int(f[1]) == CONNECTOR and int(f[9]) in inodes]
+
+
+def resident():
+    """Return how many pages of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+@pytest.mark.parametrize("kind", ProcessesEvents.sources)
+async def test_started_and_stopped_often(host, kind):
+    """A source that is started and stopped again and again leaves nothing behind."""
+
+    def held():
+        tasks = asyncio.all_tasks()
+        return sum(1 for _ in Path("/proc/self/fd").iterdir()), len(tasks)
+
+    counts, sizes = set(), []
+    for _ in range(25):
+        events = kind(ProcessesEvents(host())).events()
+        assert not await anext(events)
+        await events.aclose()
+        counts.add(held())
+        sizes.append(resident())
+    assert len(counts) == 1
+    assert sizes[-1] - sizes[4] < 256  # pages
 
 
 @pytest.mark.parametrize("kind", ProcessesEvents.sources)

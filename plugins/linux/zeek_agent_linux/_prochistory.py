@@ -106,6 +106,11 @@ class History:
         """Events that the kernel had to drop, so far."""
         return self._connector.lost
 
+    @property
+    def forged(self) -> int:
+        """Messages that did not come from the kernel, so far."""
+        return self._connector.forged
+
     def read(self) -> list[Entry]:
         """Return what has happened to processes since the last time, without learning it."""
         since_boot = self._clock.since_boot

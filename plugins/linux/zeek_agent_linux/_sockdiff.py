@@ -36,7 +36,7 @@ class Found(NamedTuple):
     flow: Flow
     inode: int
     is_ending: bool
-    """Whether it has been let go of: part of what is left may be without its process for long."""
+    """Whether its process has let go of it: the kernel is about to end it."""
 
 
 class Differences:
@@ -57,18 +57,32 @@ class Differences:
         self._ports: set[Port] = set()
         self._by_ends: dict[tuple[int, Ends], Hashable] = {}
         """Keys of what is known in the agent's own network namespace."""
+        self._ended: set[tuple[int, Ends]] = set()
+        """What has ended since the last look."""
         self._is_first = True
 
     def look(self) -> list[Told]:
         """Return what is to be told since the last look; `Flow.since` is the wall clock's."""
+        return self.compare(self.listed())
+
+    def listed(self) -> list[Listing]:
+        """Return what the kernel lists now."""
+        namespaces = _netns.seen(self._proc, self._prefix).known.values()
+        return self._lister.sockets(namespaces or [_netns.own(self._proc)], self._kinds, ALIVE)
+
+    def compare(self, listings: Sequence[Listing]) -> list[Told]:
+        """Return as `look` does, from *listings*.
+
+        `end` must have been told of all that ended before they were made.
+        """
         before, now = self._known, time_ns()
-        listings = self._list()
         self._ports = listening_ports(listings)
         found = {
             key: each
             for key, each in flows(listings, self._ports).items()
-            if not each.is_ending or key in before
+            if key in before or not (each.is_ending or self._has_ended(each.flow))
         }
+        self._ended.clear()
         self._known = {key: before.get(key, flow) for key, (flow, _, _) in found.items()}
         self._by_ends = {
             (flow.protocol, ends_of(flow)): key
@@ -93,6 +107,7 @@ class Differences:
         not known, unless somebody listens for it.
         """
         ends, protocol = ending.ends, ending.protocol
+        self._ended.add((protocol, ends))
         key = self._by_ends.pop((protocol, ends), None)
         if key is not None and key in self._known:
             return [("closed", self._known.pop(key))]
@@ -112,9 +127,10 @@ class Differences:
             flow.direction = "out"
         return [("established", flow), ("closed", flow)]
 
-    def _list(self) -> list[Listing]:
-        namespaces = _netns.seen(self._proc, self._prefix).known.values()
-        return self._lister.sockets(namespaces or [_netns.own(self._proc)], self._kinds, ALIVE)
+    def _has_ended(self, flow: Flow) -> bool:
+        """Return whether a connection has ended after it was listed."""
+        is_own = flow.netns == self._own_netns and not flow.is_listening
+        return is_own and (flow.protocol, ends_of(flow)) in self._ended
 
     def _find_owners(self, new: Collection[Found]) -> None:
         """Add the owners of *new* flows."""

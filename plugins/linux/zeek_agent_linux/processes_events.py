@@ -15,7 +15,7 @@ class ProcessesEvents(schema.ProcessesEvents):  # noqa: D101
 
     sources = (BpfSource, ConnectorSource, TraceSource, PollingSource)
     settings = MappingProxyType(
-        {**schema.ProcessesEvents.settings, "forks": False, "interval": 1.0, "mount": True}
+        {**schema.ProcessesEvents.settings, "forks": False, "interval": 1.0, "mount_tracefs": True}
     )
 
 

@@ -13,7 +13,9 @@ class SocketsEvents(schema.SocketsEvents):  # noqa: D101
     # The description is that of the declaration.
 
     sources = (BpfSource, TraceSource, PollingSource)
-    settings = MappingProxyType({**schema.SocketsEvents.settings, "interval": 2.0, "mount": True})
+    settings = MappingProxyType(
+        {**schema.SocketsEvents.settings, "interval": 2.0, "mount_tracefs": True}
+    )
 
 
 @hookimpl
