@@ -1,5 +1,6 @@
 """A real Zeek and a real agent, each in a process and a directory of its own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -180,5 +181,6 @@ def start(tmp_path):
 
     yield make
     for process in reversed(running):
-        process.stop()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.stop()
         process.stop(signal.SIGKILL)

@@ -3,54 +3,64 @@
 import asyncio
 from collections import Counter
 
-from tests.zeek.conftest import OURS, Agent, RealZeek, wait_for
+from tests.zeek.conftest import Agent, RealZeek, wait_for
 from zeek_agent_core.testing.proxy import Proxy
 
-SCRIPT = OURS + "".join(
-    f"redef ZeekAgent_{name}::query_interval = 1sec;\n"
-    for name in ("ProcessesEvents", "Users", "Mounts", "Files")
-)
+SCRIPT = """
+@load zeek-agent/tables/file-events
+@load zeek-agent/tables/users
+redef ZeekAgent::hello_interval = 2sec;
+redef ZeekAgent_FileEvents::query_interval = 1sec;
+redef ZeekAgent_Users::query_interval = 1sec;
+"""
 EVENTS = 40
 
 
-async def run(number):
-    """Start processes that can be told apart by their arguments."""
-    names = [f"0.2{number + step:04}" for step in range(EVENTS)]
-    made = [await asyncio.create_subprocess_exec("sleep", name) for name in names]
-    for process in made:
-        await process.wait()
-    return {f"sleep {name}" for name in names}
+def make_directories(where, name):
+    """Let something happen that no other process does; return the paths."""
+    paths = [where / f"{name}{number}" for number in range(EVENTS)]
+    for path in paths:
+        path.mkdir()
+    return {str(path) for path in paths}
 
 
 async def test_no_event_is_lost(start, tmp_path):
     """What happens before, while and after the connection is cut is logged; no storm."""
-    (tmp_path / "zeek").mkdir()
+    where = tmp_path / "watched"
+    for path in (tmp_path / "zeek", where):
+        path.mkdir()
     zeek = start(RealZeek, "zeek", SCRIPT)
+    settings = f'[tables.files_events]\npaths = ["{where}"]\n'
 
-    def started():
-        rows = zeek.log("zeek-agent-processes-events")
-        return Counter(row["cmdline"] for row in rows if row["state"] == "started")
+    def created():
+        rows = zeek.log("zeek-agent-file-events")
+        return Counter(row["path"] for row in rows if row["action"] == "created")
 
     async with Proxy(zeek.port) as proxy:
         port = proxy.port
-        agent = start(Agent, "agent", zeek, destination=f"ws://127.0.0.1:{port}")
-        first = set()
-        while not first & set(started()):
-            first |= await run(1000)
+        destination = f"ws://127.0.0.1:{port}"
+        agent = start(Agent, "agent", zeek, settings, destination=destination)
+        for number in range(100):
+            make_directories(where, f"first{number}-")
             await asyncio.sleep(0.5)
-        before = await run(2000)
+            if created():
+                break
+        before = make_directories(where, "before")
         await asyncio.sleep(0.1)
-    during = await run(3000)
+    during = make_directories(where, "during")
     await asyncio.sleep(2)
     async with Proxy(zeek.port, listen=port):
-        after = await run(4000)
-        wanted = before | during | after
         await asyncio.to_thread(
-            wait_for, lambda: wanted <= set(started()), "events are missing", agent, seconds=40
+            wait_for,
+            lambda: "reconnect" in [row["type_"] for row in zeek.log("zeek-agent")],
+            "the agent does not come back",
         )
-    told = started()
-    assert {name: told[name] for name in during | after if told[name] != 1} == {}
+        wanted = before | during | make_directories(where, "after")
+        await asyncio.to_thread(
+            wait_for, lambda: wanted <= set(created()), "events are missing", agent, seconds=40
+        )
+    told = created()
+    assert {path: told[path] for path in wanted - before if told[path] != 1} == {}
     # What arrived without the agent having heard so is sent again.
-    assert max(told[name] for name in before) <= 2
-    assert "reconnect" in [row["type_"] for row in zeek.log("zeek-agent")]
+    assert max(told[path] for path in before) <= 2
     assert zeek.log("zeek-agent-users") == []

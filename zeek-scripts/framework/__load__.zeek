@@ -13,5 +13,6 @@
 @load ./execute
 @load ./forwarding
 @load ./replicas
+@load ./sessions
 @load ./logs
 @load ./main

@@ -5,6 +5,7 @@
 @load ./execute
 @load ./forwarding
 @load ./replicas
+@load ./sessions
 
 module ZeekAgent;
 
@@ -39,16 +40,6 @@ export {
 	option hello_interval = 60secs;
 }
 
-# For each agent its processes, and the ID of the hello query of each. More than one that
-# is alive means that two hosts have the same ID.
-type Session: record {
-	hello_id: string;
-	last_seen: time;
-};
-global sessions: table[string] of table[string] of Session;
-global newest_instance: table[string] of string;
-global told_about: set[string];
-
 function zeek_hello(): ZeekAgentAPI::ZeekHelloV1
 	{
 	return ZeekAgentAPI::ZeekHelloV1($version_string=zeek_version(),
@@ -79,37 +70,13 @@ function open_listeners()
 			    + "does, redef ZeekAgent::listen = F", l$listen_address, l$listen_port));
 	}
 
-# Notes a hello; returns the word for the log.
-function note_session(hid: string, instance: string, hello_id: string): string
-	{
-	if ( hid !in sessions )
-		sessions[hid] = table();
-
-	local known = sessions[hid];
-	local is_same = instance in known && known[instance]$hello_id == hello_id;
-	known[instance] = Session($hello_id=hello_id, $last_seen=network_time());
-
-	if ( ! is_same )
-		newest_instance[hid] = instance;
-	else if ( newest_instance[hid] != instance && hid !in told_about )
-		{
-		add told_about[hid];
-		Reporter::warning(fmt("two agents have the ID %s, one of them on %s: remove the file "
-		    + "with the ID from the clone's state directory", hid, name_of(hid)));
-		}
-
-	return is_same ? "update" : "reconnect";
-	}
-
 function forget(hid: string, reason: string)
 	{
 	log_agent(agents[hid], reason);
 	remove_agent(hid);
 	tell_nodes_gone(hid);
 	delete sent_to[hid];
-	delete sessions[hid];
-	delete newest_instance[hid];
-	delete told_about[hid];
+	forget_sessions(hid);
 	event agent_left(hid, reason);
 	}
 
@@ -183,8 +150,11 @@ event look_for_silent()
 		if ( agent$last_seen + agent_timeout < network_time() )
 			add silent[hid];
 
-	for ( hid in silent )
-		forget(hid, "offline");
+	for ( old in silent )
+		forget(old, "offline");
+
+	for ( _, known in agents )
+		drop_silent_sessions(known$hid);
 
 	schedule agent_timeout / 10 { look_for_silent() };
 	}
