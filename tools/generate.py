@@ -15,11 +15,11 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKS = ("linux", "darwin", "windows")
+PACKS = ("linux", "darwin", "windows", "osquery")
 sys.path[:0] = [str(ROOT), *(str(ROOT / "plugins" / pack) for pack in PACKS)]
 
 from tools import configuration, zeek_records  # noqa: E402
-from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Evented, Table  # noqa: E402
+from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Evented, Origin, Table  # noqa: E402
 
 NOTE = "<!-- Written by tools/generate.py from the table's declaration. -->"
 CONFIGURATION_NOTE = "<!-- Written by tools/generate.py from zeek_agent_core/config_keys.py. -->"
@@ -34,6 +34,8 @@ class Documented:
 
     table: type[Table]
     providers: tuple[str, ...]
+    origins: tuple[tuple[str, Origin], ...] = ()
+    """The systems whose packs say where the rows come from."""
 
     @property
     def kind(self) -> str:
@@ -50,7 +52,10 @@ def documented() -> dict[str, Documented]:
             for table in declared(importlib.import_module(module)):
                 known = found.get(table.name, Documented(table, ()))
                 providers = (*known.providers, str(project["name"]))
-                found[table.name] = Documented(known.table, providers)
+                origins = known.origins
+                if table.origin is not None:
+                    origins += ((SYSTEMS[folder.name], table.origin),)
+                found[table.name] = Documented(known.table, providers, origins)
     for file in sorted((ROOT / "zeek_agent_core/schema").glob("[!_]*.py")):
         for table in declared(importlib.import_module(f"zeek_agent_core.schema.{file.stem}")):
             found.setdefault(table.name, Documented(table, ()))
@@ -85,6 +90,8 @@ def page(entry: Documented) -> str:
             "A condition that is *passed on* lets the table produce fewer rows; "
             "all others are applied to the rows it has produced."
         )
+    if entry.origins:
+        parts += ["## Where the rows come from", origins(entry)]
     if table.examples:
         parts += ["## Examples", *(f"```sql\n{sql};\n```" for sql in table.examples)]
     return "\n\n".join(parts) + "\n"
@@ -105,6 +112,15 @@ def facts(entry: Documented) -> str:
 def systems(table: type[Table]) -> str:
     """Return the names of the systems that have *table*, as people write them."""
     return ", ".join(SYSTEMS[name] for name in SYSTEMS if name in table.platforms)
+
+
+def origins(entry: Documented) -> str:
+    """Return what each system is asked, what that needs, and what stays NULL there."""
+    rows = [
+        (system, o.source, o.needs, ", ".join(f"`{name}`" for name in o.null) or "-", o.verified)
+        for system, o in entry.origins
+    ]
+    return grid(("System", "Source", "Needs", "Always NULL", "Verified with"), rows)
 
 
 def how_to_give(table: type[Table], parameters: Iterable[Column]) -> str:

@@ -1,6 +1,6 @@
 """The public names: all that a plugin imports, here or from `zeek_agent_core.schema`."""
 
-from zeek_agent_core.errors import ConfigError, ParameterError, TableError
+from zeek_agent_core.errors import ConfigError, ParameterError, TableError, WaitingError
 from zeek_agent_core.hookspecs import hookimpl
 from zeek_agent_core.host import Host
 from zeek_agent_core.identity import write_private
@@ -12,7 +12,11 @@ from zeek_agent_core.table import (
     PREFIX,
     RANGE,
     Column,
+    Discovery,
     Evented,
+    Offer,
+    Origin,
+    Pattern,
     Prefix,
     Pushdown,
     Snapshot,
@@ -29,10 +33,14 @@ __all__ = [
     "RANGE",
     "Column",
     "ConfigError",
+    "Discovery",
     "Evented",
     "Host",
     "Marked",
+    "Offer",
+    "Origin",
     "ParameterError",
+    "Pattern",
     "Port",
     "Prefix",
     "Pushdown",
@@ -43,6 +51,7 @@ __all__ = [
     "Table",
     "TableError",
     "Type",
+    "WaitingError",
     "Where",
     "hookimpl",
     "storable",

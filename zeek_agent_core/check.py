@@ -7,7 +7,7 @@ from pathlib import Path
 from zeek_agent_core import kernel
 from zeek_agent_core.broker import joining
 from zeek_agent_core.broker.policy import Policy
-from zeek_agent_core.config import Config
+from zeek_agent_core.config import PACK_SECTIONS, Config
 from zeek_agent_core.config_keys import unknown_variables
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.local.pack import configured_pack
@@ -32,9 +32,11 @@ async def configuration(config: Config) -> int:
         for failure in agent.catalog.failures:
             print(failure)
             status = 1
+        await agent.discoveries.settled()
         available = set(agent.database.tables)
         for name in sorted(set(config.tables) - kernel.sections(agent.catalog).keys()):
-            print(f"[tables.{name}]: there is no such table here")
+            shown = name if name in PACK_SECTIONS else f"tables.{name}"
+            print(f"[{shown}]: there is no such table here")
             status = 1
         for entry in entries:
             query = entry.query
@@ -56,6 +58,7 @@ async def policy(config: Config, statements: Sequence[str]) -> int:
     rules = Policy(config.policy)
     status = 0
     async with kernel.running(config) as agent:
+        await agent.discoveries.settled()
         for sql in statements:
             refusal, shown = await _judged(agent.database, rules, sql)
             print(f"refused: {refusal}" if refusal else f"allowed: {shown}")
@@ -83,7 +86,7 @@ async def tables(config: Config) -> int:
 
     status = 0
     async with kernel.running(config) as agent:
-        tables = dict(sorted(agent.database.tables.items()))
+        tables = dict(sorted(agent.database.tables.items()))  # none that is yet to be discovered
         for name, table in tables.items():
             others = [other for other in tables.values() if other is not table]
             for _ in range(ATTEMPTS):

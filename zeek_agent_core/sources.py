@@ -44,6 +44,11 @@ class Source:
 
     name: ClassVar[str]
     """What users see in `zeek_agent_tables` and write in the table's settings."""
+    place: ClassVar[str] = ""
+    """What it reads, if that lasts, so that nothing is missed while no source reads it.
+
+    Of sources with the same place each goes on where another has stopped.
+    """
 
     def __init__(self, table: "Sourced") -> None:
         """Serve *table*: its host, its settings, what is wanted of it; no I/O here."""
@@ -274,12 +279,15 @@ class Relay:
             self._old = self.serving
             self._retiring = asyncio.create_task(self._retire(self._old), name="source retiring")
         self.serving = new
-        self._say(new.name, self._reasons(self._better(new)))
+        before = self._kinds[: self._kinds.index(type(new.source))]
+        self._say(new.name, self._reasons(before))
         await self._look_for_better(new)
 
     def _better(self, than: Serving) -> Sequence[type[Source]]:
-        """Return the sources that come before one at work."""
-        return self._kinds[: [kind.name for kind in self._kinds].index(than.name)]
+        """Return the sources that come before one at work, and would give anything else."""
+        place = than.source.place
+        before = self._kinds[: self._kinds.index(type(than.source))]
+        return [kind for kind in before if not place or kind.place != place]
 
     async def _retire(self, old: Serving) -> None:
         await asyncio.sleep(OVERLAP_SECONDS)
@@ -310,7 +318,8 @@ class Relay:
         if failed is not self.serving and self.serving is not None:
             await self._look_for_better(self.serving)
             return
-        self.table.lose("gap")
+        if not failed.source.place:
+            self.table.lose("gap")
         self.serving = None
         if self._old is not None:
             await self._stop(self._old)
@@ -398,5 +407,5 @@ def reason(error: BaseException) -> str:
         return "it does not answer"
     if isinstance(error, OSError) and error.strerror:
         where = f" {error.filename}" if error.filename is not None else ""
-        return f"{error.strerror.lower()}{where}"
+        return f"{error.strerror[0].lower()}{error.strerror[1:]}{where}"
     return f"{type(error).__name__}: {error}"

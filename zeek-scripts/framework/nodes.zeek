@@ -61,4 +61,8 @@ export {
 
 	## From the designated node: the answer is complete, or there is none.
 	global node_answer: event(id: string, error: string);
+
+	## To the designated node: something that a script there waits for; see
+	## ``notes.zeek``.
+	global note: event(kind: string, words: vector of string);
 }

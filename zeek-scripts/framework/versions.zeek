@@ -170,6 +170,11 @@ function tell_answer(topic: string, id: string, error: string)
 	Cluster::publish(topic, node_answer, id, error);
 	}
 
+function tell_note(topic: string, kind: string, words: vector of string)
+	{
+	Cluster::publish(topic, note, kind, words);
+	}
+
 @else
 
 function publish(topic: string, ev: any, arg: any)
@@ -238,6 +243,11 @@ function tell_execute(topic: string, id: string, sql: string, hid: string,
 function tell_answer(topic: string, id: string, error: string)
 	{
 	Broker::publish(topic, node_answer, id, error);
+	}
+
+function tell_note(topic: string, kind: string, words: vector of string)
+	{
+	Broker::publish(topic, note, kind, words);
 	}
 
 @endif

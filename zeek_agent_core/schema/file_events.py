@@ -17,7 +17,8 @@ class FileEvents(Sourced):
         Column(
             "syscall",
             Type.TEXT,
-            "`open`, `openat`, `openat2`; `create` for the call creat",
+            "`open`, `openat`, `openat2`, `create` for the call creat; on macOS `open`, `create`, "
+            "`rename`, `unlink`; on Windows `create`, `modify`, `rename`, `unlink`",
             EQ,
             aliases=("type",),
         ),
@@ -47,9 +48,22 @@ class FileEvents(Sourced):
         Column("key", Type.TEXT, "key of the audit rule that made the kernel record it"),
         Column("arch", Type.TEXT, "of the call: `x86_64`, `i386`, `aarch64`, `arm`"),
         Column("serial", Type.COUNT, "number of the audit event since the host started"),
+        Column("destination", Type.TEXT, "for `rename`: the new path (macOS, Windows)"),
+        Column(
+            "orig_ppid",
+            Type.COUNT,
+            "process ID of the first parent (macOS)",
+            aliases=("orig_parent_process_id",),
+        ),
+        Column("platform_binary", Type.BOOL, "whether the program is part of the system (macOS)"),
+        Column("signing_id", Type.TEXT, "identifier in the program's signature (macOS)"),
+        Column("team_id", Type.TEXT, "team that signed the program (macOS)"),
+        Column(
+            "cdhash", Type.TEXT, "hash of its code directory, in lower-case hexadecimal (macOS)"
+        ),
     )
     examples = (
         "SELECT time, exe, path, success FROM file_events WHERE path LIKE '/etc/%'",
         "SELECT time, uid, exe, path FROM file_events WHERE created = 1",
     )
-    platforms = ("linux",)
+    platforms = ("linux", "darwin", "windows")

@@ -9,9 +9,12 @@ class FilesEvents(Sourced):
     """Files and directories as they are made, changed, renamed and deleted.
 
     What is watched is said by `paths` of `[tables.files_events]`: patterns as
-    for `files_list`. A directory that matches is watched with all that is
-    below it, what is made later included. Each directory takes a watch, of
-    which there are at most `max_watches`. Conditions on `path` save watches.
+    for `files_list`, by default `/boot`, `/etc`, `/root/.ssh`, `/home/*/.ssh`,
+    `/var/spool/cron` and the directories of programs in `/usr`. A directory that
+    matches is watched with all that is below it, what is made later included;
+    what is in a directory that comes from elsewhere is told as created.
+    Each directory takes a watch, of which there are at most `max_watches`.
+    Conditions on `path` save watches.
 
     Like events of one file and process within a tenth of a second are one row,
     with their number in `count`. Several writes may be one event already where

@@ -12,7 +12,7 @@ class ProcessEvents(Sourced):
 
     Kernel auditing costs every process of the host time; it is switched on
     while a query reads this table, and off after the last one. What it needs,
-    and how it gets on with auditd, says the chapter on auditing.
+    and how it gets on with auditd, stands in docs/auditing.md.
     """
 
     name = "process_events"
@@ -20,7 +20,7 @@ class ProcessEvents(Sourced):
         Column(
             "syscall",
             Type.TEXT,
-            "`execve`, `execveat`, `fork`, `vfork`, `clone`, `clone3`",
+            "`execve`, `execveat`, `fork`, `vfork`, `clone`, `clone3`; on macOS `exec`, `fork`",
             EQ,
             aliases=("type",),
         ),
@@ -62,9 +62,21 @@ class ProcessEvents(Sourced):
             "child_pid", Type.COUNT, "process that the call created; NULL if it may be a thread"
         ),
         Column("serial", Type.COUNT, "number of the audit event since the host started"),
+        Column(
+            "orig_ppid",
+            Type.COUNT,
+            "process ID of the first parent (macOS)",
+            aliases=("orig_parent_process_id",),
+        ),
+        Column("platform_binary", Type.BOOL, "whether the program is part of the system (macOS)"),
+        Column("signing_id", Type.TEXT, "identifier in the program's signature (macOS)"),
+        Column("team_id", Type.TEXT, "team that signed the program (macOS)"),
+        Column(
+            "cdhash", Type.TEXT, "hash of its code directory, in lower-case hexadecimal (macOS)"
+        ),
     )
     examples = (
         "SELECT time, pid, uid, exe, args FROM process_events WHERE syscall = 'execve'",
         "SELECT pid, path, cmdline, cwd, uid, gid, time, parent FROM process_events",
     )
-    platforms = ("linux",)
+    platforms = ("linux", "darwin")

@@ -53,4 +53,4 @@ class SocketEvents(Sourced):
         "SELECT time, exe, remote_address, remote_port FROM socket_events WHERE success = 1",
         "SELECT action, pid, fd, path, local_address, remote_address FROM socket_events",
     )
-    platforms = ("linux",)
+    platforms = ("linux", "darwin")

@@ -17,9 +17,10 @@ class SystemLogsEvents(Sourced):
     Settings of `[tables.system_logs_events]`: `fields` names more fields of the
     journal to put into the column `fields`, for example `["_CMDLINE"]`, or
     `["*"]` for all; `directory` has the files of another journal to read; `files`
-    are those of syslog; `initial = true` begins with the ten newest messages
-    where no place is known. With `source` just one of `journal`, `journalctl`
-    and `syslog` is used.
+    are those of syslog, by default `syslog` or else `messages`, `auth.log`,
+    `secure`, `maillog` and `cron` in `/var/log`; `initial = true` begins with the
+    ten newest messages of the journal where no place is known. With `source` just
+    one of `journal`, `journalctl` and `syslog` is used.
     """
 
     name = "system_logs_events"
@@ -52,12 +53,7 @@ class SystemLogsEvents(Sourced):
         Column("pid", Type.COUNT, "process that wrote it"),
         Column("uid", Type.COUNT, "user ID of that process"),
         Column("unit", Type.TEXT, "service that it belongs to (systemd unit)", pushdown=EQ),
-        Column(
-            "facility",
-            Type.TEXT,
-            "kind of the writer: number of syslog's facility (Linux), category (macOS), channel "
-            "(Windows)",
-        ),
+        Column("facility", Type.TEXT, "kind of message: category (macOS), channel (Windows)"),
         Column(
             "fields",
             Type.TEXT,

@@ -1,8 +1,10 @@
 """``process_events`` as a table; what it tells is tested with the kernel in `_audit`."""
 
+import pytest
 from zeek_agent_linux.process_events import ProcessEvents
 
 from zeek_agent_core.api import Host
+from zeek_agent_core.errors import ConfigError
 
 ROW = {"syscall": "execve", "pid": 2, "ppid": 1, "ouid": 3, "ogid": 4, "euid": 5, "time": 6}
 
@@ -52,3 +54,19 @@ def test_it_is_offered_where_the_kernel_audits(tmp_path):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/loginuid").touch()
     assert len(zeek_agent_tables(Host(tmp_path))) == 1
+    assert zeek_agent_tables(Host(tmp_path, {"audit": {"source": "off"}})) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [({"source": "bpf"}, "'bpf' is none of audisp"), ({"syscalls": ["exec"]}, "'exec' is none of")],
+)
+def test_settings_that_mean_nothing_are_refused(settings, reason):
+    """A source or a group of calls that is not known is an error that names those that are."""
+    with pytest.raises(ConfigError, match=reason):
+        ProcessEvents(Host(settings={"audit": settings})).check_settings()
+
+
+def test_what_it_is_stands_in_its_description():
+    """The table is described by its declaration."""
+    assert ProcessEvents.summary().startswith("Programs executed and processes created")

@@ -58,6 +58,12 @@ class Bookmark:
         """Return up to where *source* has given rows, by an earlier run too; None if unknown."""
         return self._given.get(source)
 
+    async def begin(self, source: str, place: Any) -> None:
+        """Set the first place of *source*, written at once: all behind it counts from now on."""
+        self._given[source] = self._read[source] = place
+        if self._lock is not None:
+            await asyncio.to_thread(self._write, self._text())
+
     def give(self, source: str, place: Any) -> None:
         """Note that the rows up to *place* were given."""
         self._given[source] = place

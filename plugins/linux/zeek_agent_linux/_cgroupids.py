@@ -6,10 +6,12 @@ directory, as long as that is there.
 """
 
 import ctypes
+import math
 import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 
 from zeek_agent_core.api import text
 from zeek_agent_linux import _cgroup, _procfs
@@ -19,6 +21,8 @@ MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 KERNFS = 0xFE
 """FILEID_KERNFS in include/linux/exportfs.h: the handle is the ID."""
 MOST = 4096
+LOOK_SECONDS = 0.05
+"""Least time between two looks at all processes, however many sets are new."""
 
 Groups = tuple[str | None, str | None]
 """Control group and container, as in `processes`."""
@@ -34,20 +38,35 @@ class GroupSets:
         """Let *members* tell a process that is alive of each set, by the set's address."""
         self._members = members
         self._known: dict[Set, Groups] = {}
+        self._alive: dict[int, int] = {}
+        self._looked = -math.inf
 
     def find(self, group_set: Set, identity: int) -> Groups:
         """Return the groups of a set whose group in the unified hierarchy has an ID."""
         known = self._known.get(group_set)
         if known is None:
-            known = self._living(group_set[0]) or by_identity(identity) or NONE
+            is_fresh = self._look()
+            known = self._living(group_set[0]) or by_identity(identity)
+            if known is None and not is_fresh:
+                return NONE
             if len(self._known) >= MOST:
                 self._known.clear()
-            self._known[group_set] = known
+            known = self._known[group_set] = known or NONE
         return known
+
+    def _look(self) -> bool:
+        """Look which processes are alive, unless that was a moment ago; return whether."""
+        now = monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = now
+        with suppress(OSError):
+            self._alive = self._members()
+        return True
 
     def _living(self, address: int) -> Groups | None:
         with suppress(OSError, ValueError):
-            pid = self._members().get(address)
+            pid = self._alive.get(address)
             if pid is not None:
                 raw = _procfs.read_up_to(f"/proc/{pid}/cgroup", 65536)
                 return _cgroup.parse_cgroup(text(raw))

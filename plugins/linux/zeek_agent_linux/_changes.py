@@ -1,6 +1,6 @@
 """Pure: changes of files, put together to rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
 from zeek_agent_core.api import storable
@@ -26,38 +26,78 @@ class Change(NamedTuple):
     """Whether it was found by looking, so that the same may have been told as well."""
 
 
-def actions(what: What, exists: Callable[[], bool]) -> list[str]:
+_ACTIONS = (
+    (What.CREATED, CREATED),
+    (What.MODIFIED, MODIFIED),
+    (What.ATTRIBUTES, ATTRIBUTES),
+    (What.DELETED, DELETED),
+)
+_REPLACED = What.CREATED | What.DELETED
+_IN_ORDER = {
+    bits: tuple(action for bit, action in _ACTIONS if bits & bit) for bits in range(What.MOVED_FROM)
+}
+
+
+def actions(what: int, exists: Callable[[], bool]) -> tuple[str, ...]:
     """Return what *what* means, in the order in which it is likely to have happened."""
-    found = [
-        action
-        for bit, action in (
-            (What.CREATED, CREATED),
-            (What.MODIFIED, MODIFIED),
-            (What.ATTRIBUTES, ATTRIBUTES),
-            (What.DELETED, DELETED),
-        )
-        if what & bit
-    ]
-    if what & What.CREATED and what & What.DELETED and exists():
-        found.remove(DELETED)  # it was replaced
-        found.insert(0, DELETED)
+    found = _IN_ORDER[what & (What.MOVED_FROM - 1)]
+    if what & _REPLACED == _REPLACED and exists():
+        return (DELETED, *found[:-1])
     return found
 
 
-def rows(changes: Iterable[Change]) -> list[dict[str, Any]]:
-    """Return a row for each kind of change to a path by a process, counted."""
-    groups: dict[tuple[Any, ...], list[Change]] = {}
-    told = set()
-    for change in changes:
-        key = (change.action, change.path, change.old_path, change.pid, change.is_guess)
-        groups.setdefault(key, []).append(change)
-        if not change.is_guess:
-            told.add((change.action, change.path))
-    return [
-        row(group[0], len(group))
-        for group in groups.values()
-        if not (group[0].is_guess and (group[0].action, group[0].path) in told)
-    ]
+class Tally:
+    """Changes, those alike put together and counted."""
+
+    def __init__(
+        self, changes: Iterable[Change] = (), before: Container[str | None] = frozenset()
+    ) -> None:
+        """Begin with *changes*; of paths *before* it was guessed that they were created."""
+        self._before = before
+        self._first: dict[tuple[object, ...], Change] = {}
+        self._counts: dict[tuple[object, ...], int] = {}
+        self.extend(changes)
+
+    def __len__(self) -> int:
+        """Return how many kinds of changes there are."""
+        return len(self._first)
+
+    def extend(self, changes: Iterable[Change]) -> None:
+        """Add *changes*."""
+        for change in changes:
+            key = (change.action, change.path, change.old_path, change.pid, change.is_guess)
+            self._first.setdefault(key, change)
+            self._counts[key] = self._counts.get(key, 0) + 1
+
+    def add(self, time: int, action: str, path: str, pid: int | None, actor: Actor) -> None:
+        """Add a change of a file, as `extend` would, at half the price."""
+        key = (action, path, None, pid, False)
+        count = self._counts.get(key)
+        if count is None:
+            self._first[key] = Change(time, action, path, None, False, pid, actor)  # noqa: FBT003
+            self._counts[key] = 1
+        else:
+            self._counts[key] = count + 1
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each kind; none for what was guessed and told as well."""
+        told = {(c.action, c.path) for c in self._first.values() if not c.is_guess}
+
+        def is_double(change: Change) -> bool:
+            if change.is_guess:
+                return (change.action, change.path) in told
+            is_known = change.action == CREATED and change.path in self._before
+            return is_known and (DELETED, change.path) not in told
+
+        return [
+            row(change, self._counts[key])
+            for key, change in self._first.items()
+            if not is_double(change)
+        ]
+
+    def guesses(self) -> set[str | None]:
+        """Return the paths of which it was guessed that they were created."""
+        return {change.path for change in self._first.values() if change.is_guess}
 
 
 def row(change: Change, count: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, suppress
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 AT_ONCE = 1 << 18
 """Bytes read at a time."""
+MOST = 1 << 26
+"""Bytes that are read at most of a program that is to end."""
 ERRORS = 4096
 """Bytes of what it complains about that are kept."""
 GRACE = 0.5
@@ -37,6 +39,17 @@ class Child:
         """Return what it printed meanwhile; raise `OSError` once it has ended."""
         data = await self._output.read(AT_ONCE)
         if not data:
+            raise OSError(await self._complaint())
+        return data
+
+    async def read_all(self) -> bytes:
+        """Return all that it prints until it ends; raise `OSError` if it ends badly."""
+        data = b""
+        while more := await self._output.read(AT_ONCE):
+            data += more
+            if len(data) > MOST:
+                raise OSError(f"it prints more than {MOST} bytes")
+        if await self._process.wait():
             raise OSError(await self._complaint())
         return data
 

@@ -5,13 +5,14 @@ or, where the value may have newlines, a line `NAME`, its length as 64-bit littl
 endian number, the value and a newline. An empty line ends an entry.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 MOST = 64 * 1024 * 1024
 """Bytes of one entry above which the stream makes no sense."""
 
-Pairs = list[tuple[bytes, bytes]]
-"""The fields of an entry, in order."""
+Pairs = Sequence[tuple[bytes, bytes]]
+"""The fields of an entry, in order: name and value of each."""
 
 
 class Parser:
@@ -32,10 +33,7 @@ class Parser:
         try:
             while True:
                 end = held.find(b"\n\n", start)
-                if end < 0:
-                    self._needed = 0
-                    break
-                pairs: Pairs | None = _plain(held[start:end])
+                pairs = _plain(held[start:end]) if end >= 0 else None
                 if pairs is None:
                     pairs, end, self._needed = _careful(held, start)
                     if pairs is None:
@@ -53,11 +51,11 @@ class Parser:
 
 def _plain(raw: bytes) -> Pairs | None:
     """Return the fields of an entry of lines; None if a value may have newlines."""
-    try:
-        # A line without `=` cannot be unpacked: its value follows in binary.
-        return [(name, value) for name, value in [line.split(b"=", 1) for line in raw.split(b"\n")]]
-    except ValueError:
+    pairs = [line.split(b"=", 1) for line in raw.split(b"\n")]
+    # After a line without `=` its value follows in binary.
+    if min(map(len, pairs)) < 2:  # noqa: PLR2004 - name and value
         return None
+    return cast("Pairs", pairs)  # a list of two serves as well, and is there already
 
 
 def _careful(held: bytes, start: int) -> tuple[Pairs | None, int, int]:
@@ -65,7 +63,7 @@ def _careful(held: bytes, start: int) -> tuple[Pairs | None, int, int]:
 
     Without fields: it is incomplete, and the third is how many bytes it needs at least.
     """
-    pairs: Pairs = []
+    pairs: list[tuple[bytes, bytes]] = []
     while True:
         end = held.find(b"\n", start)
         if end < 0:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
+from zeek_agent_linux._drain import Drain
 from zeek_agent_linux._happenings import Happening, Heard, What
 
 CLOEXEC, NONBLOCK, REPORT_DFID_NAME = 0x1, 0x2, 0xC00
@@ -30,8 +31,6 @@ _HANDLE = struct.Struct("=Ii")
 _FSID = 8
 MAX_HANDLE = 128
 """MAX_HANDLE_SZ of the kernel."""
-BUFFER = 1 << 18
-READS = 8
 CAP_SYS_ADMIN = 1 << 21
 
 _WHATS = (
@@ -72,9 +71,7 @@ def parse(data: bytes) -> Iterator[Event]:
     while offset < len(data):
         if len(data) - offset < _EVENT.size:
             raise ValueError("truncated fanotify event")
-        size, version, _, head, mask, file, pid = _EVENT.unpack_from(data, offset)
-        if file >= 0:
-            os.close(file)
+        size, version, _, head, mask, _, pid = _EVENT.unpack_from(data, offset)
         end = offset + size
         if version != _VERSION or not _EVENT.size <= head <= size or end > len(data):
             raise ValueError(f"fanotify event of version {version} and length {size}")
@@ -140,8 +137,8 @@ class Fanotify:
         self._descriptor = _libc.fanotify_init(flags, os.O_RDONLY | os.O_CLOEXEC)
         if self._descriptor < 0:
             _fail("fanotify")
+        self._drain = Drain(self._descriptor)
         self._rename = RENAME
-        self._keys: dict[str, Key] = {}
 
     def __enter__(self) -> Self:
         """Return the group."""
@@ -190,20 +187,20 @@ class Fanotify:
         if _libc.fanotify_mark(self._descriptor, ctypes.c_uint(flags), where, _AT_FDCWD, name):
             _fail(path)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something was read and not returned yet."""
+        return bool(self._drain)
+
     def read(self) -> Heard:
         """Return what waits."""
         happenings: list[Happening] = []
         overflows = 0
-        for _ in range(READS):
-            try:
-                data = os.read(self._descriptor, BUFFER)
-            except BlockingIOError:
-                break
-            for event in parse(data):
-                if event.mask & Q_OVERFLOW:
-                    overflows += 1
-                else:
-                    happenings += to_happenings(event)
+        for event in parse(self._drain.take()):
+            if event.mask & Q_OVERFLOW:
+                overflows += 1
+            else:
+                happenings += to_happenings(event)
         return Heard(happenings, [], overflows)
 
 
@@ -225,7 +222,7 @@ def to_happenings(event: Event) -> Iterator[Happening]:
         )
     named = event.names.get(DFID_NAME)
     if named is not None and mask & _KNOWN:
-        what = What(0)
+        what = 0
         for bit, meaning in _WHATS:
             if mask & bit:
                 what |= meaning

@@ -8,17 +8,18 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from zeek_agent_linux import _actors, _changes
-from zeek_agent_linux._actors import Actor
-from zeek_agent_linux._changes import Change
-from zeek_agent_linux._happenings import Happening, Notifier, What
+from zeek_agent_linux._actors import UNKNOWN, Actor
+from zeek_agent_linux._changes import Change, Tally
+from zeek_agent_linux._happenings import Happening, Heard, Notifier, What
 from zeek_agent_linux._readiness import Readiness
-from zeek_agent_linux._trees import Interest, Overlaps, Plan, Watches, everywhere
+from zeek_agent_linux._trees import Interest, Overlaps, Plan, Watches, below, everywhere
 
 FEW = 32
 """Events at one time that are few."""
 PAUSE = 0.02
 """Seconds until the next read where there are more."""
-COMES_OR_GOES = What.CREATED | What.DELETED
+ENOUGH = 20_000
+"""Kinds of changes that are held before rows are made of them."""
 NOTHING = Interest()
 
 
@@ -37,6 +38,9 @@ class Place(NamedTuple):
         return self.path is not None and self.interest.wants(self.name)
 
 
+NOWHERE = Place(None, NOTHING, "")
+
+
 class FileWatch:
     """The watches for some patterns, and what is heard of them."""
 
@@ -52,8 +56,12 @@ class FileWatch:
         """Whether there is more to watch than is watched, so that `plan` is needed."""
         self.overflows = 0
         self._actors: dict[int, Actor] = {}
-        self._halves: dict[int, tuple[Place, Change]] = {}
+        self._halves: dict[int, tuple[Happening, Change]] = {}
         """What was moved away, by cookie, until it is known where to."""
+        self._guessed: set[str | None] = set()
+        """What was found by looking a moment ago: it may be told of still."""
+        self._moved: set[str] = set()
+        """Directories that were moved, in which there may be new ones not watched yet."""
 
     def plan(self, overlaps: Overlaps, *, is_news: bool = False) -> list[Change]:
         """Look what there is to watch, as far as it *overlaps*, and watch it; for a thread.
@@ -66,7 +74,9 @@ class FileWatch:
         for pattern in self._patterns:
             plan.add(pattern)
         added = self.watches.apply(plan)
-        return self._inside(added) if is_news else []
+        news = self._inside(added) if is_news else []
+        self._guessed |= {change.path for change in news}
+        return news
 
     def _inside(self, directories: Sequence[str]) -> list[Change]:
         """Return all of *directories*, and what is in them, as created."""
@@ -82,7 +92,7 @@ class FileWatch:
             for path, is_directory in found.items()
         ]
 
-    async def gather(self, ready: Readiness, seconds: float) -> list[Change]:
+    async def gather(self, ready: Readiness, seconds: float) -> Tally:
         """Return the changes that are heard of in so many *seconds*.
 
         While there are few of them each is read at once, since the process that
@@ -91,94 +101,128 @@ class FileWatch:
         until = time.monotonic() + seconds
         self._actors.clear()
         waiting = set(self._halves)
-        changes: list[Change] = []
-        while True:
+        tally = Tally(before=self._guessed)
+        left = seconds
+        while left > 0 and len(tally) < ENOUGH:
             heard = self._notifier.read()
-            self.overflows += heard.overflows
-            self.is_stale |= heard.overflows > 0
-            now = time.time_ns() // 1000
-            for happening in heard.happenings:
-                await self._take(happening, now, changes)
-            for watch in heard.gone:
-                self.watches.gone(watch)
-            left = until - time.monotonic()
-            if left <= 0:
-                break
-            if len(heard.happenings) > FEW:
+            await self._hear(heard, tally)
+            if self._notifier.has_more:
+                await asyncio.sleep(0)
+            elif len(heard.happenings) > FEW:
                 await asyncio.sleep(PAUSE)
             else:
                 await ready.wait(left)
+            left = until - time.monotonic()
         for cookie in waiting & self._halves.keys():
-            place, change = self._halves.pop(cookie)
-            await self._take_renaming(change, place, Place(None, NOTHING, ""), changes)
-        return changes
+            happening, change = self._halves.pop(cookie)
+            # The directory itself may have another name by now.
+            place = self._place(happening.watch, happening.name)
+            tally.extend(await self._renaming(change, place, NOWHERE))
+        if self._moved:
+            tally.extend(await asyncio.to_thread(self._look_again, time.time_ns() // 1000))
+        self._guessed = tally.guesses()
+        return tally
 
-    @property
-    def has_halves(self) -> bool:
-        """Whether there is something of which it is not known where it was moved to."""
-        return bool(self._halves)
+    async def _hear(self, heard: Heard, tally: Tally) -> None:
+        """Add what was *heard* to *tally*, and mind the watches."""
+        self.overflows += heard.overflows
+        self.is_stale |= heard.overflows > 0
+        now = time.time_ns() // 1000
+        for happening in heard.happenings:
+            if happening.is_directory or happening.what & What.MOVES:
+                tally.extend(await self._change(happening, now))
+                await asyncio.sleep(0)  # all watches may have been looked through
+            else:
+                self._count(happening, now, tally)
+        for watch in heard.gone:
+            self.watches.gone(watch)
 
-    async def _take(self, happening: Happening, now: int, changes: list[Change]) -> None:
-        """Append the changes that *happening* tells of."""
+    def _count(self, happening: Happening, now: int, tally: Tally) -> None:
+        """Add what happened to a file that keeps its name: most of all, and no I/O."""
+        watch, name, what, _, pid, *_ = happening
+        watched = self.watches.get(watch)
+        if watched is None or not name:
+            return
+        interest = watched.interest
+        if not interest.is_whole and not interest.wants(name):
+            self.is_stale |= bool(what & What.CREATED) and interest.leads(name)
+            return
+        path = f"{watched.path.rstrip('/')}/{name}"
+        actor = UNKNOWN if pid is None else self._actor(pid)
+        for action in _changes.actions(what, lambda: os.path.lexists(self._root + path)):
+            tally.add(now, action, path, pid, actor)
+
+    async def wait(self, ready: Readiness, seconds: float) -> None:
+        """Wait until there is something to gather; for half of a renaming, so many seconds."""
+        if not self._notifier.has_more:
+            await ready.wait(seconds if self._halves else None)
+
+    async def _change(self, happening: Happening, now: int) -> list[Change]:
+        """Return what a happening to a directory, or a renaming, changes."""
         place = self._place(happening.watch, happening.name)
-        what, cookie = happening.what, happening.cookie
-        actor = self._actor(happening.pid)
-        change = Change(now, "", None, None, happening.is_directory, happening.pid, actor)
-        nowhere = Place(None, NOTHING, "")
+        what, cookie, pid = happening.what, happening.cookie, happening.pid
+        actor = UNKNOWN if pid is None else self._actor(pid)
+        change = Change(now, "", None, None, happening.is_directory, pid, actor)
         if what & What.RENAMED:
             new = self._place(happening.new_watch, happening.new_name)
-            await self._take_renaming(change, place, new, changes)
-            return
-        if what & What.MOVED_FROM:
-            if cookie:
-                self._halves[cookie] = place, change
-            else:
-                await self._take_renaming(change, place, nowhere, changes)
+            return await self._renaming(change, place, new)
+        changes: list[Change] = []
+        if what & What.MOVED_FROM and cookie:
+            self._halves[cookie] = happening, change
+        elif what & What.MOVED_FROM:
+            changes += await self._renaming(change, place, NOWHERE)
         if what & What.MOVED_TO:
-            old, _ = self._halves.pop(cookie, (nowhere, change))
-            await self._take_renaming(change, old, place, changes)
-        if place.path is not None:
-            await self._take_change(change, what, place, changes)
+            half = self._halves.pop(cookie, None)
+            old = NOWHERE if half is None else self._place(half[0].watch, half[0].name)
+            changes += await self._renaming(change, old, place)
+        return changes + await self._happened(change, what, place)
 
-    async def _take_change(
-        self, change: Change, what: What, place: Place, changes: list[Change]
-    ) -> None:
-        """Append what happened to the file at *place* that is no renaming."""
+    async def _happened(self, change: Change, what: int, place: Place) -> list[Change]:
+        """Return what happened to the directory, or file, at *place* that is no renaming."""
         path, interest = place.path, place.interest
         if path is None:
-            return
-        is_directory = change.is_directory
-        if not place.name:
-            is_told = self._notifier.tells_twice and not self._is_root(path)
-            if is_told or not interest.is_whole:
-                return
-        else:
+            return []
+        if place.name:
             self.is_stale |= bool(what & What.CREATED) and interest.leads(place.name)
             if not place.is_wanted:
-                return
-        real = self._root + path
-        actions = _changes.actions(what, lambda: os.path.lexists(real))
-        changes += [change._replace(action=action, path=path) for action in actions]
-        if is_directory and what & COMES_OR_GOES:
-            if what & What.DELETED:
-                self.watches.deleted(path)
-            if what & What.CREATED:
-                changes += await asyncio.to_thread(self._enter, path, change.time)
+                return []
+        elif not interest.is_whole or (self._notifier.tells_twice and not self._is_root(path)):
+            return []
+        actions = _changes.actions(what, lambda: os.path.lexists(self._root + path))
+        changes = [change._replace(action=action, path=path) for action in actions]
+        if change.is_directory and what & What.DELETED:
+            self.watches.deleted(path)
+        if change.is_directory and what & What.CREATED:
+            changes += await asyncio.to_thread(self._enter, path, change.time)
+        return changes
 
-    async def _take_renaming(
-        self, change: Change, old: Place, new: Place, changes: list[Change]
-    ) -> None:
-        """Append the change of a name; *change* says all but the names."""
+    async def _renaming(self, change: Change, old: Place, new: Place) -> list[Change]:
+        """Return the change of a name; *change* says all but the names."""
+        inside: list[Change] = []
         if change.is_directory:
             self.is_stale |= new.path is not None and new.interest.leads(new.name)
             if old.path is not None:
                 self.watches.moved(old.path, new.path if new.is_wanted else None)
+                self._moved |= {new.path} if new.path is not None and new.is_wanted else set()
             if new.path is not None and new.is_wanted and not self.watches.is_watched(new.path):
-                await asyncio.to_thread(self._enter, new.path, change.time)
-        if old.is_wanted or new.is_wanted:
-            changes.append(
-                change._replace(action=_changes.RENAMED, path=new.path, old_path=old.path)
-            )
+                inside = await asyncio.to_thread(self._enter, new.path, change.time)
+        if not old.is_wanted and not new.is_wanted:
+            return []
+        renamed = change._replace(action=_changes.RENAMED, path=new.path, old_path=old.path)
+        return [renamed, *inside]
+
+    def _look_again(self, now: int) -> list[Change]:
+        """Watch directories that were made in others just before these were moved."""
+        moved, self._moved = self._moved, set()
+        changes: list[Change] = []
+        for top in moved:
+            for path in below(self._root, top):
+                if not self.watches.is_watched(path) and self._overlaps(path):
+                    changes.append(
+                        Change(now, _changes.CREATED, path, is_directory=True, is_guess=True)
+                    )
+                    changes += self._enter(path, now)
+        return changes
 
     def _enter(self, path: str, now: int) -> list[Change]:
         """Watch a new directory; return what was in it before it was watched."""
@@ -199,9 +243,7 @@ class FileWatch:
         parent = self.watches.at(os.path.dirname(path))  # noqa: PTH120
         return parent is None or parent.interest.is_passage
 
-    def _actor(self, pid: int | None) -> Actor:
-        if pid is None:
-            return _actors.UNKNOWN
+    def _actor(self, pid: int) -> Actor:
         known = self._actors.get(pid)
         if known is None:
             known = self._actors[pid] = _actors.look(f"{self._root}/proc", pid)

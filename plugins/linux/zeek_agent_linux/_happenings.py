@@ -1,22 +1,25 @@
 """What a kernel tells of directories, in one form for all ways to hear of it."""
 
 from collections.abc import Hashable
-from enum import IntFlag
 from types import TracebackType
-from typing import ClassVar, NamedTuple, Protocol, Self
+from typing import ClassVar, Final, NamedTuple, Protocol, Self
 
 
-class What(IntFlag):
-    """What happened to a name; several where the kernel merged events."""
+class What:
+    """What happened to a name: bits, several where the kernel merged events.
 
-    CREATED = 1
-    MODIFIED = 2
-    ATTRIBUTES = 4
-    DELETED = 8
-    MOVED_FROM = 16
-    MOVED_TO = 32
-    RENAMED = 64
+    Plain numbers: an `IntFlag` would cost more than all the rest of an event.
+    """
+
+    CREATED: Final = 1
+    MODIFIED: Final = 2
+    ATTRIBUTES: Final = 4
+    DELETED: Final = 8
+    MOVED_FROM: Final = 16
+    MOVED_TO: Final = 32
+    RENAMED: Final = 64
     """From the name to the new one."""
+    MOVES: Final = MOVED_FROM | MOVED_TO | RENAMED
 
 
 class Happening(NamedTuple):
@@ -26,7 +29,8 @@ class Happening(NamedTuple):
     """Which directory."""
     name: str
     """Of what it happened to, in that directory; empty for the directory itself."""
-    what: What
+    what: int
+    """Bits of `What`."""
     is_directory: bool
     pid: int | None = None
     cookie: int = 0
@@ -75,4 +79,8 @@ class Notifier(Protocol):
         """Watch the directory no more, which is at *path* now; if it is gone that is fine."""
 
     def read(self) -> Heard:
-        """Return what waits, at most some 10,000 events."""
+        """Return what waits, at most some 2,000 events."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to read that the descriptor does not tell of."""

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from zeek_agent_linux import _inotify
+from zeek_agent_linux._drain import Drain
 from zeek_agent_linux._happenings import Happening, Heard, What
 
 _MASKS = (
@@ -19,8 +20,6 @@ _MASKS = (
 WHATS = dict(_MASKS) | {mask | _inotify.ISDIR: what for mask, what in _MASKS}
 _COMMON = _inotify.ONLYDIR | _inotify.EXCL_UNLINK
 _PASSAGE = _inotify.CREATE | _inotify.MOVED_TO | _inotify.MOVED_FROM | _inotify.DELETE
-READS = 4
-"""Buffers that are read at one time."""
 
 
 class InotifyNotifier:
@@ -31,6 +30,7 @@ class InotifyNotifier:
     def __enter__(self) -> Self:
         """Make the instance."""
         self._inotify = _inotify.Inotify()
+        self._drain = Drain(self._inotify.fileno())
         return self
 
     def __exit__(
@@ -55,27 +55,26 @@ class InotifyNotifier:
         if isinstance(watch, int):
             self._inotify.remove(watch)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something was read and not returned yet."""
+        return bool(self._drain)
+
     def read(self) -> Heard:
         """Return what waits."""
         happenings: list[Happening] = []
         gone: list[Hashable] = []
         overflows = 0
-        decode = os.fsdecode
-        for _ in range(READS):
-            data = self._inotify.read()
-            if not data:
-                break
-            for watch, mask, cookie, name in _inotify.parse(data):
-                what = WHATS.get(mask)
-                if what is not None:
-                    is_directory = bool(mask & _inotify.ISDIR)
-                    happenings.append(
-                        Happening(watch, decode(name), what, is_directory, None, cookie)
-                    )
-                elif mask & _inotify.OVERFLOW:
-                    overflows += 1
-                elif mask & _inotify.IGNORED:
-                    gone.append(watch)
+        decode, whats, isdir = os.fsdecode, WHATS, _inotify.ISDIR
+        for watch, mask, cookie, name in _inotify.parse(self._drain.take()):
+            what = whats.get(mask)
+            if what is not None:
+                happening = Happening(watch, decode(name), what, mask >= isdir, None, cookie)
+                happenings.append(happening)
+            elif mask & _inotify.OVERFLOW:
+                overflows += 1
+            elif mask & _inotify.IGNORED:
+                gone.append(watch)
         return Heard(happenings, gone, overflows)
 
 

@@ -17,7 +17,7 @@ CHANGES = MODIFY | ATTRIB | MOVED_FROM | MOVED_TO | CREATE | DELETE
 """What happens in a directory, apart from looking."""
 
 _HEAD = struct.Struct("=iIII")
-BUFFER = 1 << 18
+BUFFER = 1 << 16
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

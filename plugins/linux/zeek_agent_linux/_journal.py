@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,18 @@ POLL = 2.0
 
 DIRECTORIES = ("/run/log/journal", "/var/log/journal")
 DAEMON = "/run/systemd/journal/socket"
+
+
+_CURSOR = re.compile(r"s=([0-9a-f]{32});i=([0-9a-f]{1,16});.*")
+
+Sequence = tuple[str, int]
+"""ID of a sequence of numbers, and the number of an entry in it."""
+
+
+def sequence(cursor: str) -> Sequence | None:
+    """Return which number the entry at *cursor* has; None if it is no cursor."""
+    match = _CURSOR.fullmatch(cursor)
+    return (match[1], int(match[2], 16)) if match else None
 
 
 @dataclass(slots=True)
@@ -49,6 +62,8 @@ class Chunk:
     """Whether there is nothing more at present."""
     damaged: int = 0
     """Entries that could not be read."""
+    missing: int = 0
+    """Entries that were deleted before they could be read."""
 
 
 Read = Callable[[Journal], Any | None]
@@ -70,23 +85,27 @@ class Follower:
         self.matches: list[list[bytes]] = []
         """What to ask of entries; may be set at any time, and holds for what is read next."""
         self._applied: list[list[bytes]] = []
+        self._last: Sequence | None = None
+        """Of the entry before the next one, if that is known."""
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield chunks without end, the first once nothing new is missed; it may be empty."""
-        with ThreadPoolExecutor(1, thread_name_prefix="journal") as thread:
-            loop = asyncio.get_running_loop()
-            try:
-                descriptor, wait = await loop.run_in_executor(thread, self._open)
-                yield Chunk(cursor=self._first, is_start=True)
-                with Readiness(descriptor) as ready:
-                    while True:
-                        chunk = await loop.run_in_executor(thread, self._chunk)
-                        yield chunk
-                        if chunk.is_end:
-                            await ready.wait(wait)
-                            await loop.run_in_executor(thread, self._process)
-            finally:
-                await asyncio.shield(loop.run_in_executor(thread, self._close))
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        try:
+            descriptor, wait = await loop.run_in_executor(thread, self._open)
+            yield Chunk(cursor=self._first, is_start=True)
+            with Readiness(descriptor) as ready:
+                while True:
+                    chunk = await loop.run_in_executor(thread, self._chunk)
+                    yield chunk
+                    if chunk.is_end:
+                        await ready.wait(wait)
+                        await loop.run_in_executor(thread, self._process)
+        finally:
+            closing = loop.run_in_executor(thread, self._close)
+            thread.shutdown(wait=False)
+            await asyncio.shield(closing)
 
     def _open(self) -> tuple[int, float | None]:
         """Open the journal and go to the start; return its descriptor and how long to wait."""
@@ -103,12 +122,14 @@ class Follower:
             with suppress(OSError):  # there are no entries, or too few
                 self._first = journal.cursor()
             return
+        self._last = sequence(start.cursor)
         is_known = journal.seek_cursor(start.cursor)
         try:
             is_old = journal.time() < start.earliest
         except OSError:  # behind the last entry
             return
         if is_old:
+            self._last = None
             journal.seek_time(start.earliest)
         else:
             self._has_entry = not is_known
@@ -124,7 +145,7 @@ class Follower:
         """Read entries until there are no more, or enough for now."""
         journal, chunk = self._journal, Chunk()
         if self._applied != self.matches:
-            self._applied = self.matches
+            self._applied, self._last = self.matches, None
             journal.match(self._applied)
         until = time.monotonic() + SLICE
         count = 0
@@ -143,11 +164,17 @@ class Follower:
         else:
             chunk.is_end = True
         if count:
-            try:
+            with suppress(OSError):
                 chunk.cursor = journal.cursor()
-            except OSError:
-                chunk.cursor = None
+            self._count_missing(chunk, count)
         return chunk
+
+    def _count_missing(self, chunk: Chunk, count: int) -> None:
+        """Find out by the numbers of entries whether there were more than the *count* read."""
+        last, self._last = self._last, sequence(chunk.cursor or "")
+        if self._applied or last is None or self._last is None or last[0] != self._last[0]:
+            return
+        chunk.missing = max(self._last[1] - last[1] - count, 0)
 
 
 def check(prefix: str, directory: str) -> None:

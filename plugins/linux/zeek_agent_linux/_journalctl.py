@@ -7,16 +7,31 @@ from zeek_agent_linux._journal import Start
 CURSOR, TIME = b"__CURSOR", b"__REALTIME_TIMESTAMP"
 
 
+_COMMON = ("--output=export", "--all", "--quiet", "--no-pager")
+
+
+def newest(directory: str, count: int) -> list[str]:
+    """Return the arguments with which `journalctl` prints the newest *count* entries."""
+    given = [*_COMMON, f"--lines={count}", "--output-fields=_BOOT_ID"]
+    return [*given, f"--directory={directory}"] if directory else given
+
+
+def first_cursor(printed: bytes, count: int) -> str | None:
+    """Return the cursor of the first of *count* entries in *printed*; None if there are fewer."""
+    entries = list(_export.Parser().feed(printed))
+    if len(entries) < count:
+        return None
+    return dict(entries[0]).get(CURSOR, b"").decode() or None
+
+
 def arguments(directory: str, start: Start, plan: _entries.Plan) -> list[str]:
     """Return the arguments with which `journalctl` prints what *plan* reads from *start* on."""
-    given = ["--follow", "--output=export", "--all", "--quiet", "--no-pager"]
+    given = [*_COMMON, "--follow", "--no-tail"]
     if directory:
         given.append(f"--directory={directory}")
     if start.cursor is not None:
         # `--after-cursor` would leave out an entry where that of the cursor is gone.
-        given += ["--no-tail", f"--cursor={start.cursor}"]
-    else:
-        given.append(f"--lines={start.back}")
+        given.append(f"--cursor={start.cursor}")
     if not plan.has_all:
         given.append("--output-fields=" + b",".join(plan.names).decode())
     return given

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 from zeek_agent_core.api import Host, Marked, Row, Source, Sourced
 from zeek_agent_linux._bookmark import Bookmark
-from zeek_agent_linux._journal import Start
+from zeek_agent_linux._journal import Start, sequence
 
-HOLD = 30.0
+HOLD = 120.0
 """Seconds to wait at most for queries to read what they have, before more is given."""
 
 
@@ -39,18 +39,20 @@ class KeptTable(Sourced):
         """Before which nothing is of interest any more, in µs since the epoch."""
         return int((time.time() - self.setting("catch_up")) * 1e6)
 
-    def start(self, place: str, back: int = 0) -> Start:
-        """Return where to begin in the journal: at the bookmark *place*, or *back* from the end."""
-        cursor = self.bookmark.place(place)
-        return Start(cursor if isinstance(cursor, str) else None, self.earliest, back)
+    def start(self, cursor: object, back: int = 0) -> Start:
+        """Return where to begin in the journal: at *cursor*, or so many entries *back*."""
+        if not isinstance(cursor, str) or sequence(cursor) is None:
+            return Start(None, self.earliest, back)
+        return Start(cursor, self.earliest, back)
 
 
 class Kept(Source):
-    """A source that moves the table's bookmark as its rows are read, and does not hurry."""
+    """A source that moves the table's bookmark as its rows are read, and does not hurry.
+
+    The bookmark is kept under the source's `place`.
+    """
 
     table: KeptTable
-    place: ClassVar[str]
-    """Under which its bookmark is kept."""
 
     def __init__(self, table: KeptTable) -> None:
         """Serve *table*."""
@@ -58,11 +60,10 @@ class Kept(Source):
         self._given = self._read = 0
         self._was_read = asyncio.Event()
 
-    def begin(self, place: Any) -> None:
+    async def begin(self, place: Any) -> None:
         """Set the bookmark to *place*, where reading begins, if there is none."""
         if place is not None and self.table.bookmark.place(self.place) is None:
-            self.table.bookmark.give(self.place, place)
-            self.table.bookmark.was_read(self.place, place)
+            await self.table.bookmark.begin(self.place, place)
 
     def marked(self, rows: Sequence[Row], place: Any) -> Marked:
         """Return *rows* as they are to be yielded; *place* is up to where they reach."""

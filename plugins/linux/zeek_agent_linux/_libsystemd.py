@@ -6,12 +6,12 @@ thread only, and not after a fork.
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
-from zeek_agent_linux._entries import LONGEST
+from zeek_agent_linux._entries import LONGEST, Step
 
 LIBRARY = "libsystemd.so.0"
 LOCAL_ONLY = 1
@@ -92,12 +92,11 @@ class Journal:
             result = self._lib.open(reference, LOCAL_ONLY)
         _checked(result, directory or "the journal")
         self._lib.set_data_threshold(self._handle, LONGEST)
-        self._data, self._size = ctypes.c_void_p(), ctypes.c_size_t()
+        self._data, self._size = ctypes.c_size_t(), ctypes.c_size_t()
         self._data_reference = ctypes.byref(self._data)
         self._size_reference = ctypes.byref(self._size)
         self._number = ctypes.c_uint64()
-        self.get = self._getter()
-        """Returns the value of a field in the entry at hand, the first of several; or None."""
+        self._number_reference = ctypes.byref(self._number)
 
     def __enter__(self) -> Self:
         """Return the journal."""
@@ -129,7 +128,8 @@ class Journal:
 
     def next(self) -> bool:
         """Move to the next entry; return whether there is one."""
-        return _checked(self._lib.next(self._handle), "the journal") > 0
+        result = self._lib.next(self._handle)
+        return result > 0 or _checked(result, "the journal") > 0
 
     def seek_cursor(self, cursor: str) -> bool:
         """Move to the entry at *cursor*, or behind the gap where it was; return if it is there."""
@@ -155,19 +155,25 @@ class Journal:
             for term in terms:
                 _checked(self._lib.add_match(self._handle, term, len(term)), "the journal")
 
-    def _getter(self) -> Callable[[bytes], bytes | None]:
-        """Return the function `get`, with all it needs at hand."""
+    def get(self, field: bytes) -> bytes | None:
+        """Return the value of *field* in the entry at hand, the first if there are several."""
+        lib, handle = self._lib, self._handle
+        if lib.get_data(handle, field, self._data_reference, self._size_reference):
+            return None
+        skip = len(field) + 1
+        return ctypes.string_at(self._data.value + skip, self._size.value - skip)
+
+    def fill(self, row: dict[str, Any], steps: Iterable[Step]) -> None:
+        """Put into *row* what *steps* read of the entry at hand; in one loop, as calls cost."""
         get_data, handle, string_at = self._lib.get_data, self._handle, ctypes.string_at
         data, size = self._data, self._size
         data_reference, size_reference = self._data_reference, self._size_reference
-
-        def get(field: bytes) -> bytes | None:
-            if get_data(handle, field, data_reference, size_reference):
-                return None
-            skip = len(field) + 1
-            return string_at((data.value or 0) + skip, size.value - skip)
-
-        return get
+        for column, convert, field, skip, others in steps:
+            if get_data(handle, field, data_reference, size_reference) == 0:
+                row[column] = convert(string_at(data.value + skip, size.value - skip))
+            elif others:
+                values = (value for value in map(self.get, others) if value is not None)
+                row[column] = next(map(convert, values), None)
 
     def all(self) -> list[tuple[bytes, bytes]]:
         """Return all fields of the entry at hand, in order, with their values."""
@@ -176,15 +182,16 @@ class Journal:
         while (
             self._lib.enumerate_data(self._handle, self._data_reference, self._size_reference) > 0
         ):
-            raw = ctypes.string_at(self._data.value or 0, self._size.value)
+            raw = ctypes.string_at(self._data.value, self._size.value)
             field, _, value = raw.partition(b"=")
             found.append((field, value))
         return found
 
     def time(self) -> int:
         """Return when the entry at hand was taken, in µs since the epoch."""
-        reference = ctypes.byref(self._number)
-        _checked(self._lib.get_realtime_usec(self._handle, reference), "the journal")
+        result = self._lib.get_realtime_usec(self._handle, self._number_reference)
+        if result:
+            _checked(result, "the journal")
         return self._number.value
 
     def cursor(self) -> str:

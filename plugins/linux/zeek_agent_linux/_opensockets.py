@@ -1,21 +1,20 @@
 """The sockets that processes hold, and those of a namespace, through iterators of the kernel."""
 
-import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from socket import inet_ntop
-from typing import Any, NamedTuple
+from typing import Any
 
 from zeek_agent_core.api import Where
 from zeek_agent_linux._bpf import iterator, syscall
+from zeek_agent_linux._bpf.descriptors import Descriptors
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs import open_sockets as programs
 from zeek_agent_linux._socklists import TCP, V4, V6
 from zeek_agent_linux._sockquery import FAMILIES, STATES
 
 UDP = programs.UDP
-LISTEN = 10
 ADDRESS_BYTES = {V4: 4, V6: 16}
 MOST_TEXTS = 1 << 16
 MOST_TOLD = 4096
@@ -26,15 +25,6 @@ Fields = tuple[Any, ...]
 ) = range(len(programs.OPEN.names))  # fmt: skip
 
 
-class Holder(NamedTuple):
-    """A process that holds a socket; of several, the oldest."""
-
-    start: int
-    """When it started, in ns since boot."""
-    pid: int
-    name: bytes
-
-
 class OpenSockets:
     """The iterators over sockets, each loaded when it is first used."""
 
@@ -42,6 +32,7 @@ class OpenSockets:
         """Load the one that is always needed, and check it; raises `OSError`."""
         self._kernel = kernel
         self._iterators: dict[str, iterator.Iterator] = {}
+        self._maps = Descriptors()
         self._told = -1
         try:
             self.held()
@@ -64,7 +55,7 @@ class OpenSockets:
     def brief(self, protocol: int) -> bytes:
         """Return the same with mere addresses of those that a process holds, it seems."""
         if self._told < 0:
-            self._told = syscall.create_map(syscall.HASH, 8, 1, MOST_TOLD)
+            self._told = self._maps.add(syscall.create_map(syscall.HASH, 8, 1, MOST_TOLD))
         told = self._told
         return self._read(
             f"brief_{protocol}",
@@ -99,15 +90,9 @@ class OpenSockets:
         raw = self._read("namespaces", programs.PROCESSES, programs.namespaces)
         return {netns: pid for pid, netns in programs.NAMESPACE.struct.iter_unpack(raw)}
 
-    def holders(self) -> dict[int, Holder]:
-        """Return the oldest process that holds each socket, by the socket's address."""
-        return {fields[SOCKET]: _holder(fields) for fields in Held(self.held()).chosen()}
-
-    def listening(self) -> Iterator[tuple[Holder, int, int]]:
-        """Yield of each TCP socket that listens its process, network namespace and port."""
-        for fields in Held(self.held()).chosen():
-            if fields[PROTOCOL] == TCP and fields[STATE] == LISTEN:
-                yield _holder(fields), fields[NETNS], fields[NUMBER]
+    def chosen(self) -> Iterable[Fields]:
+        """Return a record for each socket that a process holds: of the oldest such process."""
+        return Held(self.held()).chosen()
 
     def _read(self, name: str, target: str, assemble: Callable[[Kernel], bytes]) -> bytes:
         if name not in self._iterators:
@@ -121,16 +106,11 @@ class OpenSockets:
         for each in self._iterators.values():
             each.close()
         self._iterators.clear()
-        if self._told >= 0:
-            os.close(self._told)
-            self._told = -1
+        self._maps.close()
+        self._told = -1
 
 
 _LISTS = {TCP: programs.TCP_SOCKETS, UDP: programs.UDP_SOCKETS}
-
-
-def _holder(fields: Fields) -> Holder:
-    return Holder(fields[START], fields[PID], fields[NAME])
 
 
 class Held:

@@ -13,6 +13,7 @@ import os
 import secrets
 import select
 import socket
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -81,7 +82,8 @@ class Connector:
         """Wait for the kernel's answer; `OSError` if it refuses, or does not answer."""
         poll = select.poll()
         poll.register(self, select.POLLIN)
-        while poll.poll(ANSWER_SECONDS * 1000):
+        end = monotonic() + ANSWER_SECONDS
+        while (left := end - monotonic()) > 0 and poll.poll(left * 1000):
             for event, _ in self.read(1):
                 if event.what == _cnproc.NONE and event.acknowledged == self._number + 1:
                     return

@@ -9,135 +9,33 @@ processes that share them), and processes that the kernel shows there only.
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from zeek_agent_core.api import Host, Row, Where, storable, text
 from zeek_agent_linux import _cgroup, _procfs, _tty
 from zeek_agent_linux._boottime import TICK, BootTime
-from zeek_agent_linux._bpf import iterator, syscall
 from zeek_agent_linux._bpf.choice import Choice
-from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs import tasks
-from zeek_agent_linux._processes import CMDLINE_BYTES, PAGE, ProcSource
+from zeek_agent_linux._processes import CMDLINE_BYTES, ProcSource
+from zeek_agent_linux._tasks import Identity, Tasks, Texts, adjusted, times_of_threads
 
 SHORT_NAME = 15
 """A name of so many bytes may be cut."""
 CHECK_SECONDS = 600.0
 """After which BPF's list of processes is compared with that of ``/proc`` again."""
 MOST_NAMES = 4096
+NO_TIMES = (0, 0, 0)
 
 
-class Texts(NamedTuple):
-    """Two texts of a process, or one: path and directory, or arguments; None if it has none."""
+class _Priorities(dict[int, str]):
+    """Priorities as text; there are not many."""
 
-    first: bytes | None
-    second: bytes | None
-    is_known: bool
-    """Whether `first` could be told."""
-
-
-Identity = tuple[int, int]
-"""Process ID and start in ns since boot."""
+    def __missing__(self, number: int) -> str:
+        self[number] = text = str(number)
+        return text
 
 
-class Tasks:
-    """The iterators over processes, each loaded when it is first used."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        """Load the one that every query needs, and check it; raises `OSError`."""
-        self._kernel = kernel
-        self._iterators: dict[str, iterator.Iterator] = {}
-        self._buffer = -1
-        self._target = kernel.function(tasks.TARGET)
-        try:
-            check_own(self)
-        except OSError:
-            self.close()
-            raise
-
-    def numbers(self, *, threads: bool) -> bytes:
-        """Return records of `tasks.NUMBERS`."""
-        name = "threads" if threads else "tasks"
-        if name not in self._iterators:
-            self._load(name, tasks.numbers(self._kernel, threads=threads))
-        return self._iterators[name].read()
-
-    def paths(self) -> dict[Identity, Texts]:
-        """Return program and current directory of each process."""
-        if "paths" not in self._iterators:
-            self._load("paths", tasks.paths(self._kernel, self._text_buffer()))
-        return dict(parse_texts(self._iterators["paths"].read()))
-
-    def arguments(self) -> dict[Identity, Texts]:
-        """Return the arguments of each process."""
-        if "arguments" not in self._iterators:
-            code = tasks.arguments(self._kernel, self._text_buffer())
-            self._load("arguments", code, syscall.SLEEPABLE)
-        return dict(parse_texts(self._iterators["arguments"].read()))
-
-    def _text_buffer(self) -> int:
-        if self._buffer < 0:
-            self._buffer = syscall.create_map(syscall.ARRAY, 4, tasks.BUFFER_BYTES, 1)
-        return self._buffer
-
-    def _load(self, name: str, code: bytes, flags: int = 0) -> None:
-        self._iterators[name] = iterator.Iterator(f"zeek_{name}", code, self._target, flags)
-        self._kernel.save()
-
-    def close(self) -> None:
-        """Let go of everything in the kernel; twice is fine."""
-        for each in self._iterators.values():
-            each.close()
-        self._iterators.clear()
-        if self._buffer >= 0:
-            os.close(self._buffer)
-            self._buffer = -1
-
-
-def parse_texts(raw: bytes) -> Iterator[tuple[Identity, Texts]]:
-    """Yield what records of `tasks.TEXTS` hold; `ValueError` if one is cut."""
-    unpack, size, offset = tasks.TEXTS.struct.unpack_from, tasks.TEXTS.size, 0
-    while offset < len(raw):
-        if offset + size > len(raw):
-            raise ValueError("truncated record of a process")
-        start, pid, first, second, _ = unpack(raw, offset)
-        offset += size
-        parts: list[bytes | None] = []
-        for length in (first, second):
-            if length > 0:
-                if offset + length > len(raw):
-                    raise ValueError("truncated text of a process")
-                parts.append(raw[offset : offset + length])
-                offset += length
-            else:
-                parts.append(b"" if length == 0 else None)
-        is_known = first >= 0 or first == tasks.NONE
-        yield (pid, start), Texts(parts[0], parts[1], is_known)
-
-
-def check_own(part: Tasks) -> None:
-    """Raise `OSError` unless the agent's own process is what ``/proc`` says it is."""
-    pid = os.getpid()
-    found = [dict(zip(tasks.NUMBERS.names, fields, strict=True))
-             for fields in tasks.NUMBERS.struct.iter_unpack(part.numbers(threads=False))
-             if fields[tasks.NUMBERS.names.index("pid")] == pid]  # fmt: skip
-    if len(found) != 1:
-        raise OSError("self-check failed: the agent's own process is not found")
-    name, fields = _procfs.parse_stat(_procfs.read("/proc/self/stat"))
-    real, effective, real_group, group = _procfs.parse_ids(_procfs.read("/proc/self/status"))
-    own = found[0]
-    expected = {
-        "ppid": int(fields[_procfs.PPID]), "priority": int(fields[_procfs.PRIORITY]),
-        "uid": effective, "gid": group, "ruid": real, "rgid": real_group,
-        "name": name.ljust(16, b"\0"),
-    }  # fmt: skip
-    wrong = [key for key, value in expected.items() if own[key] != value]
-    if own["start"] // TICK != int(fields[_procfs.STARTTIME]):
-        wrong.append("startup")
-    if not own["vsize"] or not own["files"] + own["anonymous"]:
-        wrong.append("memory")
-    if wrong:
-        raise OSError(f"self-check failed: {', '.join(wrong)} differ from /proc")
+PRIORITIES = _Priorities()
 
 
 class BpfSource:
@@ -180,19 +78,16 @@ class BpfSource:
         """Make the passes that *where* needs, now; return the rows, made as they are taken."""
         paths = part.paths() if where.wants("exe", "cwd") else None
         arguments = part.arguments() if where.wants("cmdline") else None
-        has_times = where.wants("utime", "stime")
-        raw = part.numbers(threads=has_times)
-        more = _threads(raw) if has_times else {}
-        found = self._found(raw, where, more)
+        raw = part.numbers(threads=where.wants("utime", "stime"))
         if time.monotonic() >= self._check_at:
             self._check_at = time.monotonic() + CHECK_SECONDS
             self._find_hidden(raw)
         extra = _Extra(where, paths, arguments)
-        return self._all(extra.of(found) if extra.is_wanted else (row for row, *_ in found), where)
+        return self._all(self._found(raw, where, extra if extra.is_wanted else None), where)
 
     def _all(self, rows: Iterator[Row], where: Where) -> Iterator[Row]:
         yield from rows
-        if self._hidden:
+        if self._hidden:  # none, on most kernels
             pids = frozenset(self._hidden)
             allowed = {**where.allowed, "pid": pids}
             yield from self._proc.rows(Where(where.columns, where.parameters, allowed))
@@ -206,50 +101,48 @@ class BpfSource:
         after = set(map(int, _procfs.listed("/proc")))
         self._hidden = sorted((before & after) - seen)
 
-    def _found(
-        self, raw: bytes, where: Where, more: dict[int, tuple[int, int, int]]
-    ) -> Iterator[tuple[dict[str, Any], int, int, int, int, int, int]]:
-        """Yield of each process the original columns, and what finds the others."""
+    def _found(self, raw: bytes, where: Where, extra: "_Extra | None") -> Iterator[Row]:
+        """Yield the rows of the processes in *raw*."""
         boot = self._boot() if where.wants("startup") else 0
+        more = times_of_threads(raw) if where.wants("utime", "stime") else {}
         names, uids = where.values("name"), where.values("uid")
         name_of, known = self._name, self._names
         for (
-            start, utime, stime, runtime, dead_utime, dead_stime, dead_runtime, told_utime,
-            told_stime, vsize, files, anonymous, shared, group, pid, ppid, uid, gid, ruid, rgid,
-            priority, flags, _, major, minor, is_thread, raw_name,
+            start, utime, stime, runtime, told_utime, told_stime, vsize, rsize, group, pid, ppid,
+            uid, gid, ruid, rgid, priority, flags, major, minor, is_thread, _, raw_name,
         ) in tasks.NUMBERS.struct.iter_unpack(raw):  # fmt: skip
             if is_thread or (uids is not None and uid not in uids):
                 continue
             name = known.get(raw_name) or name_of(raw_name, pid, start, flags)
             if names is not None and name not in names:
                 continue
-            if pid in more:
-                of_threads = more[pid]
-                utime += of_threads[0]
-                stime += of_threads[1]
-                runtime += of_threads[2]
-            user, system = adjusted(
-                utime + dead_utime, stime + dead_stime, runtime + dead_runtime,
-                told_utime, told_stime,
-            )  # fmt: skip
-            yield (
-                {
-                    "name": name,
-                    "pid": pid,
-                    "ppid": ppid,
-                    "uid": uid,
-                    "gid": gid,
-                    "ruid": ruid,
-                    "rgid": rgid,
-                    "priority": str(priority),
-                    "startup": boot + start // TICK * TICK,
-                    "vsize": vsize * PAGE,
-                    "rsize": (max(files, 0) + max(anonymous, 0) + max(shared, 0)) * PAGE,
-                    "utime": user // TICK * TICK,
-                    "stime": system // TICK * TICK,
-                },
-                pid, start, group, flags, major, minor,
-            )  # fmt: skip
+            if told_utime + told_stime >= runtime and pid not in more:
+                user, system = told_utime, told_stime
+            elif stime or told_utime or told_stime or pid in more:
+                others = more.get(pid, NO_TIMES)
+                user, system = adjusted(
+                    utime + others[0], stime + others[1], runtime + others[2],
+                    told_utime, told_stime,
+                )  # fmt: skip
+            else:
+                user, system = runtime, 0
+            row = {
+                "name": name,
+                "pid": pid,
+                "ppid": ppid,
+                "uid": uid,
+                "gid": gid,
+                "ruid": ruid,
+                "rgid": rgid,
+                "priority": PRIORITIES[priority],
+                "startup": boot + start,
+                "vsize": vsize,
+                "rsize": rsize,
+                "utime": user - user % TICK,
+                "stime": system - system % TICK,
+            }
+            if extra is None or extra.add(row, start, group, flags, (major, minor)):
+                yield row
 
     def _name(self, raw: bytes, pid: int, start: int, flags: int) -> str:
         """Return the name of a process as ``/proc`` has it."""
@@ -277,42 +170,6 @@ class BpfSource:
         return known
 
 
-def _threads(raw: bytes) -> dict[int, tuple[int, int, int]]:
-    """Return the CPU times of all threads but the first, by process."""
-    more: dict[int, tuple[int, int, int]] = {}
-    names = tasks.NUMBERS.names
-    pid_at, flag_at = names.index("pid"), names.index("is_thread")
-    for fields in tasks.NUMBERS.struct.iter_unpack(raw):
-        if fields[flag_at]:
-            utime, stime, runtime = more.get(fields[pid_at], (0, 0, 0))
-            more[fields[pid_at]] = utime + fields[1], stime + fields[2], runtime + fields[3]
-    return more
-
-
-def adjusted(
-    utime: int, stime: int, runtime: int, told_utime: int, told_stime: int
-) -> tuple[int, int]:
-    """Return CPU times as ``/proc`` tells them, in ns.
-
-    Ticks say how the time divides, the scheduler how much it is; and what was
-    told never shrinks (cputime_adjust in kernel/sched/cputime.c).
-    """
-    if told_utime + told_stime >= runtime:
-        return told_utime, told_stime
-    if stime == 0:
-        system = 0
-    elif utime == 0:
-        system = runtime
-    else:
-        system = min(stime * runtime // (stime + utime), runtime)
-    system = max(system, told_stime)
-    user = runtime - system
-    if user < told_utime:
-        user = told_utime
-        system = runtime - user
-    return user, system
-
-
 class _Extra:
     """Adds the columns that cost more."""
 
@@ -332,28 +189,28 @@ class _Extra:
             paths is not None or arguments is not None or self._has_group or self._has_tty
         )
 
-    def of(
-        self, found: Iterator[tuple[dict[str, Any], int, int, int, int, int, int]]
-    ) -> Iterator[Row]:
-        """Yield the rows; a process that ended meanwhile gives none."""
-        for row, pid, start, group, flags, major, minor in found:
-            if self._paths is not None:
-                texts = self._paths.get((pid, start))
-                if texts is None:
-                    continue
-                self._add_paths(row, texts)
-            try:
-                if self._arguments is not None:
-                    row["cmdline"] = self._cmdline(pid, start)
-                if self._has_group:
-                    row["cgroup"], row["container"] = self._group(pid, group, flags)
-            except PermissionError:
-                pass  # it must not be looked into
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if self._has_tty and major:
-                row["tty"] = _tty.terminal(_encoded(major, minor), self._terminals())
-            yield row
+    def add(
+        self, row: dict[str, Any], start: int, group: int, flags: int, terminal: tuple[int, int]
+    ) -> bool:
+        """Add columns to the row of a process; False if it has ended meanwhile."""
+        pid = row["pid"]
+        if self._paths is not None:
+            texts = self._paths.get((pid, start))
+            if texts is None:
+                return False
+            self._add_paths(row, texts)
+        try:
+            if self._arguments is not None:
+                row["cmdline"] = self._cmdline(pid, start)
+            if self._has_group:
+                row["cgroup"], row["container"] = self._group(pid, group, flags)
+        except PermissionError:
+            pass  # it must not be looked into
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        if self._has_tty and terminal[0]:
+            row["tty"] = _tty.terminal(_encoded(*terminal), self._terminals())
+        return True
 
     @staticmethod
     def _add_paths(row: dict[str, Any], texts: Texts) -> None:

@@ -12,6 +12,7 @@ from zeek_agent_core.api import Row, Source, Sourced
 from zeek_agent_linux import _cnproc, _procseed
 from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._kernelclock import KernelClock
+from zeek_agent_linux._pidns import check_initial
 from zeek_agent_linux._procconnector import Connector, Item
 from zeek_agent_linux._procfacts import Facts
 from zeek_agent_linux._prochistory import apply
@@ -43,6 +44,7 @@ class ConnectorSource(Source):
 
     def check(self) -> None:
         """Ask for events, and see whether the kernel agrees."""
+        check_initial(self.table.host)
         with Connector() as connector:
             connector.check()
 
@@ -115,7 +117,7 @@ class ConnectorSource(Source):
         self, process: Process, time: int, startup: int | None, gone: set[int]
     ) -> EventRow | None:
         self._blank(process.pid)
-        if not self._facts.are_wanted or not self._rows.wants_started:
+        if not self._facts.are_wanted or not self._rows.may_want(process):
             return self._rows.started(process, time, startup)
         is_there = process.pid not in gone
         extra = self._facts.read(process) if is_there else {}

@@ -6,13 +6,14 @@ that lives for a millisecond is told of as completely as any other.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from zeek_agent_core.api import Row, Source, Sourced, Where, storable, text
-from zeek_agent_linux import _procfs, _procseed
+from zeek_agent_linux import _processes_bpf, _procfs, _procseed
 from zeek_agent_linux._boottime import TICK, BootTime
-from zeek_agent_linux._bpf.choice import reason_of
+from zeek_agent_linux._bpf.choice import explained
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
 from zeek_agent_linux._bpf.opening import opened
 from zeek_agent_linux._bpf.programs import process_events as programs
@@ -21,12 +22,11 @@ from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._cgroupids import NONE, GroupSets
 from zeek_agent_linux._kernelclock import KernelClock
-from zeek_agent_linux import _processes_bpf
 from zeek_agent_linux._processes import PAGE, ProcSource
-from zeek_agent_linux._processes_bpf import Tasks, adjusted
 from zeek_agent_linux._procrows import ProcessRows
 from zeek_agent_linux._proctree import Process
 from zeek_agent_linux._readable import Readable
+from zeek_agent_linux._tasks import Tasks, adjusted
 
 UNSET = 0xFFFFFFFF
 """The login's user ID of a process that belongs to no login."""
@@ -34,6 +34,19 @@ CHECK_STATUS = 127 << 8
 """How a child ends that could not execute its program."""
 MOST_TEXTS = 16_384
 SEEDED = frozenset({"pid", "startup", "name", "exe", "cmdline", "cwd"})
+
+
+Fields = tuple[Any, ...]
+(
+    GROUP, CGROUP, GROUPS, UTIME, STIME, RUNTIME, VSIZE, FILES, ANONYMOUS, SHARED, KIND, PID, PPID,
+    PRIORITY, STATUS, FLAGS, PATH, NAME,
+) = (
+    programs.EVENT.names.index(name)
+    for name in (
+        "group", "cgroup", "groups", "utime", "stime", "runtime", "vsize", "files", "anonymous",
+        "shared", "kind", "pid", "ppid", "priority", "status", "flags", "path", "name",
+    )
+)  # fmt: skip
 
 
 class Program(NamedTuple):
@@ -73,7 +86,7 @@ class BpfSource(Source):
                 _check(session)
             kernel.save()
         except OSError as error:
-            raise OSError(reason_of(error)) from error
+            raise explained(error) from error
 
     def existing(self) -> Iterable[Row]:
         """Return all processes that run."""
@@ -87,10 +100,12 @@ class BpfSource(Source):
         session = await opened(lambda: _session(kernel, ends=has_ends))
         try:
             yield []
+            if not self.table.wanted.columns.isdisjoint({"cgroup", "container"}):
+                self._tasks = await opened(lambda: Tasks(kernel))
             if has_ends:
                 await self._seed()
             while True:
-                await Readable([session.file]).wait()
+                await Readable(session.files).wait()
                 async for rows in self._drained(session):
                     yield rows
                 if not has_ends and self._needs_ends():
@@ -142,10 +157,10 @@ class BpfSource(Source):
         self._clock.refresh()
         self._rows.refresh()
         self._has_groups = not self.table.wanted.columns.isdisjoint({"cgroup", "container"})
-        rows = parse(records, self._row)
+        rows = (self._row(fields, records.buffer, place) for fields, place in parse(records))
         return [row for row in rows if row is not None]
 
-    def _row(self, fields: "Fields", raw: bytes, place: int) -> Row | None:
+    def _row(self, fields: Fields, raw: bytes, place: int) -> Row | None:
         kind = fields[KIND]
         if kind == programs.EXEC:
             program = self._program(fields, raw, place)
@@ -159,7 +174,7 @@ class BpfSource(Source):
             return self._forked(fields)
         return self._exited(fields)
 
-    def _forked(self, fields: "Fields") -> Row | None:
+    def _forked(self, fields: Fields) -> Row | None:
         parent = self._programs.get(fields[PPID])
         if parent is not None:
             # The parent may be in another directory by now.
@@ -172,7 +187,7 @@ class BpfSource(Source):
         process, time, startup = self._process(fields, program)
         return self._rows.forked(process, time, startup, usage(fields))
 
-    def _exited(self, fields: "Fields") -> Row | None:
+    def _exited(self, fields: Fields) -> Row | None:
         program = self._programs.pop(fields[PID], None)
         if not self._rows.wants_stopped:
             return None
@@ -183,7 +198,7 @@ class BpfSource(Source):
         process.ended = fields[0]
         return self._rows.stopped(process, time, startup, fields[STATUS], usage(fields))
 
-    def _program(self, fields: "Fields", raw: bytes, place: int) -> Program:
+    def _program(self, fields: Fields, raw: bytes, place: int) -> Program:
         """Return what the texts behind a record tell."""
         flags = fields[FLAGS]
         path, exe, cwd, line = fields[PATH : PATH + 4]
@@ -203,12 +218,12 @@ class BpfSource(Source):
         return Program(fields[1], name, program, arguments, directory)
 
     @staticmethod
-    def _unknown(fields: "Fields") -> Program:
+    def _unknown(fields: Fields) -> Program:
         """Return what is known of a process that was not seen to execute anything."""
         name = _procfs.name(fields[NAME].partition(b"\0")[0])
         return Program(fields[1], name, None, None, None)
 
-    def _process(self, fields: "Fields", program: Program) -> tuple[Process, int, int | None]:
+    def _process(self, fields: Fields, program: Program) -> tuple[Process, int, int | None]:
         """Return a process, and when it did what it did (µs) and began (ns)."""
         time, start, pid = fields[0], fields[1], fields[PID]
         ppid, uid, gid, ruid, rgid, auid = fields[PPID : PPID + 6]
@@ -260,25 +275,12 @@ class BpfSource(Source):
         }
 
 
-Fields = tuple[Any, ...]
-(
-    GROUP, CGROUP, GROUPS, UTIME, STIME, RUNTIME, VSIZE, FILES, ANONYMOUS, SHARED, KIND, PID, PPID,
-    PRIORITY, STATUS, FLAGS, PATH, NAME,
-) = (
-    programs.EVENT.names.index(name)
-    for name in (
-        "group", "cgroup", "groups", "utime", "stime", "runtime", "vsize", "files", "anonymous",
-        "shared", "kind", "pid", "ppid", "priority", "status", "flags", "path", "name",
-    )
-)  # fmt: skip
-
-
-def parse(records: Records, row: Any) -> list[Row | None]:
-    """Return what *row* makes of each record; one that is cut gives nothing."""
+def parse(records: Records) -> Iterator[tuple[Fields, int]]:
+    """Yield the fields of each record and where it begins; one that is cut is passed over."""
     raw, unpack, size = records.buffer, programs.EVENT.struct.unpack_from, programs.EVENT.size
-    return [
-        row(unpack(raw, place), raw, place) for place, length in records.places if length >= size
-    ]
+    for place, length in records.places:
+        if length >= size:
+            yield unpack(raw, place), place
 
 
 def joined(raw: bytes) -> bytes:
@@ -310,14 +312,12 @@ def _session(kernel: Kernel, *, ends: bool) -> Session:
 
 def _check(session: Session) -> None:
     """Raise `OSError` unless a child that executes nothing is told of as it was."""
-    try:
+    with suppress(FileNotFoundError):  # as it should be; the child has ended
         os.waitpid(os.posix_spawn("/proc/self/nothing", ["nothing"], {}), 0)
-    except FileNotFoundError:
-        pass  # as it should be; the child has ended
     own, seen = os.getpid(), set()
     while (records := session.read()).places:
-        for fields in parse(records, lambda fields, *_: fields):
-            if fields is None or fields[PPID] != own:
+        for fields, _ in parse(records):
+            if fields[PPID] != own:
                 continue
             if fields[PPID + 1 : PPID + 5] != (
                 os.geteuid(),

@@ -51,7 +51,7 @@ class TraceSource(Source):
         self._lost = 0
 
     def _instance(self) -> Instance:
-        may_mount = self.table.setting("mount")
+        may_mount = self.table.setting("mount_tracefs")
         return Instance(self.table.host, NAME, TRACED, may_mount=may_mount)
 
     def check(self) -> None:
@@ -127,7 +127,7 @@ class TraceSource(Source):
         extra: EventRow = {}
         wants_ids = self.table.wanted.wants("uid", "gid", "ruid", "rgid")
         if self._facts.are_wanted or wants_ids:
-            if pid not in gone:
+            if pid not in gone and self._rows.may_want(process):
                 short = path.rpartition(b"/")[2][:SHORT_NAME]
                 extra = self._facts.read(process, short)
             if self._facts.inherit(process, self._tree):

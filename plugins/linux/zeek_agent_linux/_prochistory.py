@@ -106,6 +106,11 @@ class History:
         """Events that the kernel had to drop, so far."""
         return self._connector.lost
 
+    @property
+    def forged(self) -> int:
+        """Messages that did not come from the kernel, so far."""
+        return self._connector.forged
+
     def read(self) -> list[Entry]:
         """Return what has happened to processes since the last time, without learning it."""
         since_boot = self._clock.since_boot
@@ -124,6 +129,9 @@ class History:
             self.apply(entry)
 
     def find(self, thread: int, time: int | None = None) -> Process | None:
-        """Return the process that a *thread* belongs to or did, at *time* if that is known."""
+        """Return the process that a *thread* belongs to or did.
+
+        *time*, in nanoseconds since boot, tells apart those that have had its ID.
+        """
         pid = self.tree.process_of(thread)
-        return self.tree.at(pid, self._clock.now() if time is None else time)
+        return self.tree.latest(pid) if time is None else self.tree.at(pid, time)

@@ -39,6 +39,13 @@ class ProcessRows:
             states is None or "forked" in states
         )
 
+    def may_want(self, process: Process) -> bool:
+        """Return whether a row of *process* may be wanted, before more is read of it."""
+        admits = self._admits
+        if admits is None:
+            return True
+        return admits("pid", process.pid) and (process.uid is None or admits("uid", process.uid))
+
     def started(
         self, process: Process, time: int, startup: int | None, extra: EventRow | None = None
     ) -> EventRow | None:

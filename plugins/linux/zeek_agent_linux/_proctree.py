@@ -167,6 +167,10 @@ class ProcessTree:
             return None
         return process if process.started is None or process.started <= time else None
 
+    def latest(self, pid: int) -> Process | None:
+        """Return the process that has the ID *pid*, or the last one that had it."""
+        return self.alive.get(pid) or self._ended.get(pid)
+
     def forget(self, pids: Iterable[int]) -> None:
         """Forget processes whose end was missed."""
         for pid in pids:

@@ -55,13 +55,18 @@ def _state(status: os.stat_result) -> State:
     )
 
 
+def _identity(state: State) -> tuple[object, ...]:
+    """Return by what a file is known under another name; the inode alone may be another's now."""
+    return (state.inode, state.is_directory, state.content)
+
+
 def differences(old: Mapping[str, State], new: Mapping[str, State], now: int) -> Iterator[Change]:
-    """Yield what has changed from *old* to *new*; a file under another name was renamed."""
-    gone = {state.inode: path for path, state in old.items() if path not in new}
+    """Yield what has changed from *old* to *new*; a file that only has another name was renamed."""
+    gone = {_identity(state): path for path, state in old.items() if path not in new}
     for path, state in new.items():
         known = old.get(path)
         if known is None:
-            before = gone.pop(state.inode, None)
+            before = gone.pop(_identity(state), None)
             action = _changes.CREATED if before is None else _changes.RENAMED
             yield Change(now, action, path, before, state.is_directory)
             known = state if before is None else old[before]

@@ -5,6 +5,7 @@ from collections.abc import Collection, Hashable, Sequence
 from contextlib import suppress
 from socket import ntohs
 from time import time_ns
+from typing import NamedTuple
 
 from zeek_agent_core.api import Host
 from zeek_agent_linux import _netns, _procfs
@@ -22,11 +23,20 @@ SHARE = 20
 CLOSE, LISTEN = 7, 10
 ALIVE = Filter(states=sum(1 << state for state in (1, 4, 5, 7, 8, 9, 10, 11)))
 """All states but those that come before a connection and after it."""
+ENDING = {4, 5, 9, 11}
+"""FIN_WAIT1, FIN_WAIT2, LAST_ACK, CLOSING."""
 
 Port = tuple[int | None, int, int]
 """Network namespace, protocol and number."""
-Found = tuple[Flow, int]
-"""A flow, and the inode of its socket."""
+
+
+class Found(NamedTuple):
+    """A socket in the kernel's lists."""
+
+    flow: Flow
+    inode: int
+    is_ending: bool
+    """Whether its process has let go of it: the kernel is about to end it."""
 
 
 class Differences:
@@ -47,15 +57,33 @@ class Differences:
         self._ports: set[Port] = set()
         self._by_ends: dict[tuple[int, Ends], Hashable] = {}
         """Keys of what is known in the agent's own network namespace."""
+        self._ended: set[tuple[int, Ends]] = set()
+        """What has ended since the last look."""
         self._is_first = True
 
     def look(self) -> list[Told]:
         """Return what is to be told since the last look; `Flow.since` is the wall clock's."""
+        return self.compare(self.listed())
+
+    def listed(self) -> list[Listing]:
+        """Return what the kernel lists now."""
+        namespaces = _netns.seen(self._proc, self._prefix).known.values()
+        return self._lister.sockets(namespaces or [_netns.own(self._proc)], self._kinds, ALIVE)
+
+    def compare(self, listings: Sequence[Listing]) -> list[Told]:
+        """Return as `look` does, from *listings*.
+
+        `end` must have been told of all that ended before they were made.
+        """
         before, now = self._known, time_ns()
-        listings = self._list()
         self._ports = listening_ports(listings)
-        found = flows(listings, self._ports)
-        self._known = {key: before.get(key, flow) for key, (flow, _) in found.items()}
+        found = {
+            key: each
+            for key, each in flows(listings, self._ports).items()
+            if key in before or not (each.is_ending or self._has_ended(each.flow))
+        }
+        self._ended.clear()
+        self._known = {key: before.get(key, flow) for key, (flow, _, _) in found.items()}
         self._by_ends = {
             (flow.protocol, ends_of(flow)): key
             for key, flow in self._known.items()
@@ -67,7 +95,7 @@ class Differences:
         if self._is_first:
             self._is_first = False
             return []
-        for flow, _ in new:
+        for flow, _, _ in new:
             flow.since = now
             told.append(("listen" if flow.is_listening else "established", flow))
         return told
@@ -79,6 +107,7 @@ class Differences:
         not known, unless somebody listens for it.
         """
         ends, protocol = ending.ends, ending.protocol
+        self._ended.add((protocol, ends))
         key = self._by_ends.pop((protocol, ends), None)
         if key is not None and key in self._known:
             return [("closed", self._known.pop(key))]
@@ -98,16 +127,17 @@ class Differences:
             flow.direction = "out"
         return [("established", flow), ("closed", flow)]
 
-    def _list(self) -> list[Listing]:
-        namespaces = _netns.seen(self._proc, self._prefix).known.values()
-        return self._lister.sockets(namespaces or [_netns.own(self._proc)], self._kinds, ALIVE)
+    def _has_ended(self, flow: Flow) -> bool:
+        """Return whether a connection has ended after it was listed."""
+        is_own = flow.netns == self._own_netns and not flow.is_listening
+        return is_own and (flow.protocol, ends_of(flow)) in self._ended
 
-    def _find_owners(self, new: Collection[tuple[Flow, int]]) -> None:
+    def _find_owners(self, new: Collection[Found]) -> None:
         """Add the owners of *new* flows."""
-        owners = self._owners.find({inode for _, inode in new})
-        for flow, inode in new:
+        owners = self._owners.find({each.inode for each in new})
+        for flow, inode, _ in new:
             self._own(flow, owners.get(inode))
-        self._own_by_listener([flow for flow, _ in new if flow.pid is None])
+        self._own_by_listener([flow for flow, _, _ in new if flow.pid is None])
 
     def _own_by_listener(self, orphans: Sequence[Flow]) -> None:
         """Let connections that were not accepted yet, or not seen, be their listeners'."""
@@ -144,7 +174,7 @@ def listening_ports(listings: Sequence[Listing]) -> set[Port]:
 
 
 def flows(listings: Sequence[Listing], ports: Collection[Port]) -> dict[Hashable, Found]:
-    """Return a flow for each connection and each listening socket, and its inode.
+    """Return each connection and each listening socket.
 
     The keys are the same at each look.
     """
@@ -168,5 +198,5 @@ def flows(listings: Sequence[Listing], ports: Collection[Port]) -> dict[Hashable
             own = inode if is_listening or protocol != TCP else None
             key = (netns, protocol, ends_of(flow), own)
             flow.key = f"{key} {inode}"
-            found[key] = flow, inode
+            found[key] = Found(flow, inode, not inode and state in ENDING)
     return found

@@ -16,10 +16,18 @@ from zeek_agent_linux import _netns, _procfs
 from zeek_agent_linux._bpf.choice import Choice
 from zeek_agent_linux._netns import Namespace, Namespaces
 from zeek_agent_linux._opensockets import (
-    INODE, NAME, PADDED, PID, UDP, Fields, Held, OpenSockets, Wanted,
+    INODE,
+    NAME,
+    PADDED,
+    PID,
+    UDP,
+    Fields,
+    Held,
+    OpenSockets,
+    Wanted,
 )  # fmt: skip
-from zeek_agent_linux._socklists import KINDS, TCP, Lister, Listing
 from zeek_agent_linux._sockets import ProcSource
+from zeek_agent_linux._socklists import KINDS, TCP, Lister, Listing
 from zeek_agent_linux._sockquery import (
     ADDRESSES,
     FAMILIES,
@@ -50,6 +58,10 @@ class BpfSource:
     def name(self) -> str:
         """What serves the rows right now."""
         return "BPF" if self._choice.is_at_work else self._proc.name
+
+    def close(self) -> None:
+        """Let go of everything in the kernel; the next query loads it anew."""
+        self._choice.close()
 
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield the sockets that *where* wants."""
@@ -109,11 +121,8 @@ class BpfSource:
         for raw in listed:
             for fields in wanted.records(raw):
                 owner = held.by_inode(fields[INODE])
-                if owner is not None:
-                    known = list(fields)
-                    known[PID], known[NAME] = owner[PID], owner[NAME]
-                    fields = tuple(known)
-                yield from rows_of((fields,), None, name_of)
+                known = fields if owner is None else owned(fields, owner)
+                yield from rows_of((known,), None, name_of)
         yield from self._unheld(others, held)
 
     @staticmethod
@@ -151,6 +160,13 @@ def is_selective(where: Where) -> bool:
     return any(where.values(column) is not None for column in columns)
 
 
+def owned(fields: Fields, owner: Fields) -> Fields:
+    """Return a record with the process of another one."""
+    both = list(fields)
+    both[PID], both[NAME] = owner[PID], owner[NAME]
+    return tuple(both)
+
+
 def rows_of(
     records: Iterable[Fields],
     pids: Collection[int] | None,
@@ -161,13 +177,14 @@ def rows_of(
     A socket is in them once it is bound or connects. A process ID of 0 is none.
     """
     for (
-        _, _, _, pid, netns, local, remote, name, remote_port, family, protocol, kind, number, state,
+        _, _, _, pid, netns, local, remote, name, remote_port, family, protocol, kind, number,
+        state,
     ) in records:  # fmt: skip
         if pids is not None and pid not in pids:
             continue
         state_name = None
         if kind == RAW_TYPE:
-            protocol = RAW
+            pass  # its protocol stands in the place of the port
         elif protocol == TCP:
             if state == CLOSED:
                 continue
@@ -179,7 +196,7 @@ def rows_of(
             "pid": pid or None,
             "process": name_of(name) if pid else None,
             "family": FAMILIES[family],
-            "protocol": protocol,
+            "protocol": RAW if kind == RAW_TYPE else protocol,
             "local_addr": addresses[local],
             "local_port": number,
             "remote_addr": addresses[remote],

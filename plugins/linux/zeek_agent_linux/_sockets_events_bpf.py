@@ -1,37 +1,42 @@
-"""``sockets_events`` from programs at the tracepoints of TCP.
+"""``sockets_events`` from programs at the tracepoints of sockets.
 
 The kernel tells of a connection that was accepted before it is known whose it
 is. Its row waits until the process uses it, mostly some µs; if that takes
 longer than a second, a look at all descriptors tells who holds it.
+
+UDP sockets with a fixed peer are told of when they first send, from kernel 6.3
+on; all other UDP sockets, and the ends of all, when they are listed now and then.
 """
 
 import asyncio
-import os
+import math
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple
+from time import monotonic, time_ns
+from typing import Any
 
 from zeek_agent_core.api import Row, Source, Sourced
 from zeek_agent_linux import _procfs
 from zeek_agent_linux._boottime import BootTime
-from zeek_agent_linux._bpf.choice import reason_of
+from zeek_agent_linux._bpf.choice import explained
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
 from zeek_agent_linux._bpf.opening import opened
 from zeek_agent_linux._bpf.programs import socket_events as programs
 from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._kernelclock import KernelClock
-from zeek_agent_linux._readable import Readable
 from zeek_agent_linux._opensockets import PADDED, OpenSockets
-from zeek_agent_linux._sockseed import open_sockets as open_rows
+from zeek_agent_linux._readable import Readable
+from zeek_agent_linux._sockdiff import SHARE
+from zeek_agent_linux._sockholders import Holders, Owner
 from zeek_agent_linux._sockquery import FAMILIES
 from zeek_agent_linux._sockrows import Flow, SocketRows
+from zeek_agent_linux._sockseed import open_sockets as open_rows
+from zeek_agent_linux._udpflows import Datagrams
 
 WAIT = 1_000_000_000
 """Nanoseconds for which the process of an accepted connection is waited for."""
 LOOK_SECONDS = 1.0
 """Time between two looks for those that are late."""
-OWNER_COLUMNS = frozenset({"pid", "process", "uid", "gid"})
 SOCK_DONE = 1 << 1
 """Flag of a socket whose peer has sent all (include/net/sock.h)."""
 DIRECTIONS = {programs.OUT: "out", programs.IN: "in"}
@@ -42,24 +47,15 @@ Key = tuple[int, int]
 """Address of a socket, and when it was first seen."""
 (
     TIME, SOCKET, BEGUN, SINCE, ACKED, SENT, AGAIN, RECEIVED, KIND, NETNS, PID, DIRECTION, ERROR,
-    FLAGS, FAMILY, LOCAL_PORT, REMOTE_PORT, LOCAL, REMOTE, NAME,
+    FLAGS, FAMILY, LOCAL_PORT, REMOTE_PORT, PROTOCOL, LOCAL, REMOTE, NAME,
 ) = (
     programs.EVENT.names.index(name)
     for name in (
         "time", "socket", "first", "since", "acked", "sent", "again", "received", "kind", "netns",
-        "pid", "direction", "error", "flags", "family", "local_port", "remote_port", "local",
-        "remote", "name",
+        "pid", "direction", "error", "flags", "family", "local_port", "remote_port", "protocol",
+        "local", "remote", "name",
     )
 )  # fmt: skip
-
-
-class Owner(NamedTuple):
-    """A process and its effective IDs."""
-
-    pid: int
-    uid: int
-    gid: int
-    name: bytes
 
 
 class BpfSource(Source):
@@ -73,20 +69,22 @@ class BpfSource(Source):
         self._clock = KernelClock(BootTime("/proc"))
         self._rows = SocketRows(table)
         self._waiting: dict[Key, Fields] = {}
-        self._listeners: dict[tuple[int, int], Owner] = {}
-        self._open: OpenSockets | None = None
+        self._holders: Holders
         self._names: dict[bytes, str] = {}
         self._ports: tuple[Collection[Any] | None, Collection[Any] | None] = (None, None)
         self._looked = 0
+        self._udp = Datagrams(table.host)
+        self._due = 0.0
+        """When the UDP sockets are listed next."""
 
     def check(self) -> None:
         """Load and attach the programs, and let go of them."""
         try:
             kernel = kernel_of(self.table.host)
-            with _session(kernel, owners=True):
+            with _session(kernel):
                 kernel.save()
         except OSError as error:
-            raise OSError(reason_of(error)) from error
+            raise explained(error) from error
 
     def existing(self) -> Iterable[Row]:
         """Return all sockets that are open."""
@@ -95,37 +93,46 @@ class BpfSource(Source):
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield connections and listening sockets as they come and go."""
         kernel = kernel_of(self.table.host)
-        has_owners = self._needs_owners()
-        session = await opened(lambda: _session(kernel, owners=has_owners))
+        session, sockets = await opened(lambda: _session(kernel)), None
         try:
             yield []
-            if has_owners:
-                self._open = await opened(lambda: OpenSockets(kernel))
-                await asyncio.to_thread(self._seed, self._open)
+            sockets = await opened(lambda: OpenSockets(kernel))
+            self._holders = Holders(sockets)
+            await asyncio.to_thread(self._holders.learn)
+            readable = Readable(session.files)
             while True:
-                await self._gathered(session)
+                yield await self._look_at_udp()
+                await readable.wait(most=self._pause())
                 async for rows in self._drained(session):
                     yield rows
-                if self._waiting and (late := await self._look()):
-                    yield late
-                if not has_owners and self._needs_owners():
-                    return  # and begin again with more programs
+                if self._waiting:
+                    yield await self._look()
         finally:
             session.close()
-            if self._open is not None:
-                self._open.close()
+            if sockets is not None:
+                sockets.close()
 
-    def _needs_owners(self) -> bool:
-        return not OWNER_COLUMNS.isdisjoint(self.table.wanted.columns)
+    def _pause(self) -> float | None:
+        """Return for how many seconds at most nothing but events is of interest."""
+        pauses = [LOOK_SECONDS] if self._waiting else []
+        if self._due < math.inf:
+            pauses.append(self._due - monotonic())
+        return min(pauses, default=None)
 
-    async def _gathered(self, session: Session) -> None:
-        """Wait for events, or until it is time to look for those whose process is not known."""
-        if not self._waiting:
-            await Readable([session.file]).wait()
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
-                await Readable([session.file]).wait()
+    async def _look_at_udp(self) -> list[Row]:
+        """Return rows for the UDP sockets that came and went, if it is time to list them."""
+        protocols = self.table.wanted.values("protocol")
+        if protocols is not None and programs.UDP not in protocols:
+            self._due = math.inf
+            return []
+        began = monotonic()
+        if began < self._due < math.inf:
+            return []
+        told = await asyncio.to_thread(self._udp.look)
+        took = monotonic() - began
+        self._due = monotonic() + max(self.table.setting("interval"), SHARE * took)
+        self._rows.refresh()
+        return list(self._rows.of(self._udp.new(told), time_ns()))
 
     async def _drained(self, session: Session) -> AsyncIterator[Sequence[Row]]:
         """Yield all that has gathered, in slices that take a few milliseconds."""
@@ -155,21 +162,21 @@ class BpfSource(Source):
                 self._row(accepted, "established", _owner(fields), rows)
             return
         local, remote = self._ports
+        if fields[FAMILY] not in PADDED:
+            return
         if (local is not None and fields[LOCAL_PORT] not in local) or (
             remote is not None and fields[REMOTE_PORT] not in remote
         ):
             return
         if kind == programs.ACCEPTED:
-            if self._open is None:
-                self._row(fields, "established", None, rows)
-            else:
-                self._waiting[fields[SOCKET], fields[BEGUN]] = fields
+            self._waiting[fields[SOCKET], fields[BEGUN]] = fields
         elif kind == programs.OPENED:
             self._row(fields, "established", _owner(fields), rows)
         elif kind == programs.FAILED:
             self._failed(fields, rows)
         elif kind == programs.LISTENS:
-            owner = self._listeners[fields[NETNS], fields[LOCAL_PORT]] = _owner(fields)
+            owner = _owner(fields)
+            self._holders.listens(fields[NETNS], fields[LOCAL_PORT], owner)
             self._row(fields, "listen", owner, rows)
         elif kind == programs.CLOSED:
             self._closed(fields, rows)
@@ -180,21 +187,25 @@ class BpfSource(Source):
             row["error"] = fields[ERROR]
 
     def _closed(self, fields: Fields, rows: list[Row]) -> None:
-        owner = _owner(fields)
+        owner, direction = _owner(fields), DIRECTIONS.get(fields[DIRECTION])
         accepted = self._waiting.pop((fields[SOCKET], fields[BEGUN]), None)
-        if owner is None and fields[DIRECTION] == programs.IN:
+        is_connection = fields[REMOTE_PORT] > 0
+        if direction is None and is_connection:
+            before, direction = self._holders.before(fields[SOCKET])
+            owner = owner or before
+        if owner is None and direction == "in":
             owner = self._listener(fields)
         if accepted is not None:
             self._row(accepted, "established", owner, rows)
-        if not fields[DIRECTION] and not fields[REMOTE_PORT]:
-            self._listeners.pop((fields[NETNS], fields[LOCAL_PORT]), None)
+        if not is_connection:
+            self._holders.listens(fields[NETNS], fields[LOCAL_PORT], None)
         row = self._row(fields, "closed", owner, rows, until=fields[TIME])
-        if row is not None and fields[REMOTE_PORT]:
+        if row is not None and is_connection:
+            row["direction"] = direction
             row["sent"], row["received"] = transferred(fields)
 
     def _listener(self, fields: Fields) -> Owner | None:
-        """Return whose the listening socket is: a connection that nobody accepted is its."""
-        return self._listeners.get((fields[NETNS], fields[LOCAL_PORT]))
+        return self._holders.listener(fields[NETNS], fields[LOCAL_PORT])
 
     def _row(
         self,
@@ -210,7 +221,7 @@ class BpfSource(Source):
         flow = Flow(
             f"{fields[SOCKET]} {fields[BEGUN] or fields[TIME]}",
             FAMILIES[family],
-            programs.TCP,
+            fields[PROTOCOL],
             addresses[fields[LOCAL]],
             fields[LOCAL_PORT],
             addresses[fields[REMOTE]],
@@ -222,6 +233,8 @@ class BpfSource(Source):
         if owner is not None:
             flow.pid, flow.uid, flow.gid = owner.pid, owner.uid, owner.gid
             flow.process = self._name(owner.name)
+        if fields[PROTOCOL] == programs.UDP:
+            self._udp.sends(flow)
         row = self._rows.row(flow, state, self._clock.micros(fields[TIME]), until)
         if row is not None:
             rows.append(row)
@@ -239,11 +252,11 @@ class BpfSource(Source):
         """Return rows of the connections whose process has not shown itself for a while."""
         now = self._clock.now()
         first = next(iter(self._waiting.values()))
-        if self._open is None or min(now - first[TIME], now - self._looked) < WAIT:
+        if min(now - first[TIME], now - self._looked) < WAIT:
             return []
         self._looked = now
         late = {key: each for key, each in self._waiting.items() if now - each[TIME] >= WAIT}
-        holders = await asyncio.to_thread(self._holders, self._open, {key[0] for key in late})
+        holders = await asyncio.to_thread(self._holders.find, {key[0] for key in late})
         rows: list[Row] = []
         for key, fields in late.items():
             if self._waiting.pop(key, None) is not None:
@@ -251,39 +264,15 @@ class BpfSource(Source):
                 self._row(fields, "established", owner, rows)
         return rows
 
-    def _holders(self, sockets: OpenSockets, wanted: set[int]) -> dict[int, Owner]:
-        """Return the processes that hold the sockets *wanted*; for a thread."""
-        return {
-            socket: owner
-            for socket, holder in sockets.holders().items()
-            if socket in wanted and (owner := _living(holder.pid, holder.name)) is not None
-        }
 
-    def _seed(self, sockets: OpenSockets) -> None:
-        """Learn whose the sockets are that listen already; for a thread."""
-        for holder, netns, port in sockets.listening():
-            owner = _living(holder.pid, holder.name)
-            if owner is not None:
-                self._listeners.setdefault((netns, port), owner)
-
-
-def _session(kernel: Kernel, *, owners: bool) -> Session:
-    return Session(kernel, programs.programs(kernel, owners=owners), programs.MAPS)
+def _session(kernel: Kernel) -> Session:
+    return Session(kernel, programs.programs(kernel), programs.MAPS)
 
 
 def _owner(fields: Fields) -> Owner | None:
     """Return the process of an event; there is none of ID 0."""
     pid, uid, gid = fields[PID : PID + 3]
     return Owner(pid, uid, gid, fields[NAME]) if pid else None
-
-
-def _living(pid: int, name: bytes) -> Owner | None:
-    """Return a process with its effective IDs, None if it has ended."""
-    try:
-        status = os.stat(f"/proc/{pid}")  # noqa: PTH116 - paths cost more
-    except OSError:
-        return None
-    return Owner(pid, status.st_uid, status.st_gid, name)
 
 
 def transferred(fields: Fields) -> tuple[int, int]:

@@ -51,19 +51,21 @@ class PollingSource(Source):
             await asyncio.to_thread(self._differences.look)
             yield []
             readable = Readable([endings.fileno()] if endings else [])
-            pause = interval = self.table.setting("interval")
-            due = monotonic() + pause
+            interval = self.table.setting("interval")
+            due = monotonic() + interval
             while True:
                 await readable.wait(GATHER_SECONDS, due - monotonic())
+                began = monotonic()
+                is_due = began >= due
+                listings = await asyncio.to_thread(self._differences.listed) if is_due else []
                 while endings and (some := endings.read(SLICE)):
                     yield self._ended(some)
                     await asyncio.sleep(0)
                 self._count(endings)
-                if monotonic() >= due:
-                    began = monotonic()
-                    yield self._tell(await asyncio.to_thread(self._differences.look))
-                    pause = max(interval, SHARE * (monotonic() - began))
-                    due = monotonic() + pause
+                if is_due:
+                    told = await asyncio.to_thread(self._differences.compare, listings)
+                    yield self._tell(told)
+                    due = monotonic() + max(interval, SHARE * (monotonic() - began))
 
     def _announced(self, stack: ExitStack) -> Endings | None:
         """Let the kernel announce the ends of sockets, if it does."""

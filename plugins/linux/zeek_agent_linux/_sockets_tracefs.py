@@ -60,7 +60,7 @@ class TraceSource(Source):
         self._alive: set[Ends] | None = None
         """What was there when events had been lost, at the time `_listed`."""
         self._listed = 0
-        self._lost = self._forgotten = 0
+        self._lost = self._forgotten = self._forged = 0
         self._endings: Endings | None = None
         self._ended: tuple[dict[Ends, Ending], dict[Ends, Ending]] = {}, {}
         """What the kernel has announced since the last batch, and before that."""
@@ -69,7 +69,7 @@ class TraceSource(Source):
         """When the UDP sockets are listed next."""
 
     def _instance(self) -> Instance:
-        may_mount = self.table.setting("mount")
+        may_mount = self.table.setting("mount_tracefs")
         return Instance(self.table.host, NAME, EVENTS, may_mount=may_mount)
 
     def check(self) -> None:
@@ -259,6 +259,10 @@ class TraceSource(Source):
 
     def _count(self, instance: Instance, history: History | None) -> int:
         """Return how many events the kernel has lost since the last time."""
+        forged = (history.forged if history else 0) + (self._endings.forged if self._endings else 0)
+        if forged != self._forged:
+            self.table.warn("messages that did not come from the kernel were ignored")
+        self._forged = forged
         lost = instance.lost + (history.lost if history else 0) - self._lost
         self._lost += lost
         self.table.lose("kernel", lost)

@@ -25,6 +25,7 @@ from zeek_agent_linux._inotify import (
 from zeek_agent_linux._tail import Tail, as_place
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+SYSLOG, MESSAGES = "/var/log/syslog", "/var/log/messages"
 AT_ONCE = 1000
 """Messages of the kernel in one batch."""
 KERNEL = "kernel"
@@ -35,6 +36,8 @@ class Batch:
     """What one turn of reading gave."""
 
     rows: list[Row] = field(default_factory=list)
+    count: int = 0
+    """Messages that were read, if only to be left out."""
     lost: int = 0
     """Messages that the kernel had overwritten."""
     damaged: int = 0
@@ -47,7 +50,10 @@ class SyslogFiles:
     def __init__(self, prefix: str, files: Sequence[str]) -> None:
         """Read below *prefix*, of *files* those that exist or come."""
         self._prefix = prefix
-        self._tails = [Tail(prefix + path) for path in files]
+        # Where there are both, what is in the second is in the first too.
+        is_double = SYSLOG in files and Path(prefix + SYSLOG).exists()
+        used = [path for path in files if path != MESSAGES or not is_double]
+        self._tails = [Tail(prefix + path) for path in used]
         self._kmsg: _kmsg.Kmsg | None = None
         self._sequence: int | None = None
         self.problem: str | None = None
@@ -107,7 +113,7 @@ class SyslogFiles:
         return {"boot": self._boot(), "kmsg": self._sequence, "files": files}
 
     def read(self) -> Batch:
-        """Return what came; to be called until it returns no rows."""
+        """Return what came; to be called until it has read nothing."""
         while self._inotify.read():
             pass
         batch = Batch()
@@ -116,6 +122,7 @@ class SyslogFiles:
         now = datetime.now(UTC).astimezone()
         for tail in self._tails:
             for raw in tail.read():
+                batch.count += 1
                 line = _syslog.parse(raw, now)
                 # The kernel's messages come by its own log already, with their severity.
                 if line.identifier != KERNEL or self._kmsg is None:
@@ -125,6 +132,7 @@ class SyslogFiles:
     def _read_kernel(self, kmsg: _kmsg.Kmsg, batch: Batch) -> None:
         began = (time_ns() - clock_gettime_ns(CLOCK_MONOTONIC)) // 1000
         for record, lost in islice(kmsg.read(), AT_ONCE):
+            batch.count += 1
             if record is None:
                 batch.damaged += 1
                 continue
@@ -146,7 +154,6 @@ def _kernel_row(record: _kmsg.Record, began: int) -> Row:
         "process": KERNEL,
         "identifier": KERNEL,
         "level": str(record.level),
-        "facility": str(record.facility),
         "message": text(record.message),
     }
 

@@ -55,7 +55,10 @@ class Tail:
         self._note()
 
     def read(self, most: int = BLOCK) -> Iterator[bytes]:
-        """Yield lines that were added, without their ends, of about *most* bytes; maybe none."""
+        """Yield lines that were added, without their ends, of about *most* bytes.
+
+        There are none only if nothing waits.
+        """
         if self._file is None:
             self._open(self.path)
         yield from self._added(most)
@@ -65,6 +68,13 @@ class Tail:
             self.close()
             self._open(self.path)
             yield from self._added(most)
+
+    def before(self, most: int) -> list[bytes]:
+        """Return the last records before what `read` is about to give, at most so many."""
+        if self._file is None or self.size is None:
+            return []
+        first = max(self._offset - most * self.size, self._offset % self.size)
+        return self._cut(os.pread(self._file, self._offset - first, first))[0]
 
     def close(self) -> None:
         """Let go of the file; twice is fine."""
@@ -101,18 +111,23 @@ class Tail:
             return
         if os.fstat(self._file).st_size < self._offset:  # truncated
             self._offset, self._rest, self._is_cut = 0, b"", False
-        while most > 0 and (block := os.pread(self._file, BLOCK, self._offset)):
+        has_given = False
+        while block := os.pread(self._file, BLOCK, self._offset):
             self._offset += len(block)
             most -= len(block)
             lines, self._rest = self._cut(self._rest + block)
             for line in lines:
                 if not self._is_cut:
+                    has_given = True
                     yield line[:LONGEST]
                 self._is_cut = False
             if len(self._rest) > LONGEST:
                 if not self._is_cut:
+                    has_given = True
                     yield self._rest[:LONGEST]
                 self._rest, self._is_cut = b"", True
+            if most <= 0 and has_given:
+                break
         self._note()
 
     def _cut(self, data: bytes) -> tuple[list[bytes], bytes]:

@@ -10,10 +10,12 @@ somebody reads.
 import asyncio
 import ctypes
 import errno
+import fcntl
 import os
 import select
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 from typing import NamedTuple, Self
 
 from zeek_agent_core.api import Host
@@ -28,6 +30,8 @@ MEMORY = 32 << 20
 MOST, LEAST = 8192, 512
 """Bounds of the buffer of each processor, in KiB; 1 MiB holds some 20,000 events."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
+LOCK_SECONDS = 2.0
+"""How long to wait for another agent that makes its instance at this moment."""
 SLICE = 64
 """Pages that are worked on before others have their turn."""
 
@@ -142,16 +146,37 @@ class Instance:
             self.names[record.kind] = name
             decoders[record.kind] = Decoder(record, fields)
         self._reader = PageReader(self._read("events/header_page"), decoders)
-        self._make()
+        with self._alone():
+            self._make()
+            self._open_processors()
         self._write("buffer_size_kb", str(buffer_size(os.sysconf("SC_NPROCESSORS_CONF"))))
         self._write("trace_clock", "boot")
         with suppress(OSError):  # older kernels wake at the first event anyway
             self._write("buffer_percent", "0")
         with suppress(OSError):  # nobody asks for the names of those who are traced
             self._write("options/record-cmd", "0")
-        self._open_processors()
+        self._watch_processors()
         for path, _ in self._traced.values():
             self._write(f"events/{path}/enable", "1")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other agents from taking an instance for left behind while nobody reads it yet.
+
+        One that stands still at that very moment is not waited for.
+        """
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        directory = os.open("instances", flags, dir_fd=self._root)
+        try:
+            end = monotonic() + LOCK_SECONDS
+            while monotonic() < end:
+                with suppress(BlockingIOError):
+                    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                sleep(0.01)
+            yield
+        finally:
+            os.close(directory)
 
     def _make(self) -> None:
         """Make a directory for the instance in place of what was left behind."""
@@ -159,12 +184,11 @@ class Instance:
             path = f"instances/{self._name}" + (f"-{number}" if number > 1 else "")
             try:
                 os.rmdir(path, dir_fd=self._root)
-            except FileNotFoundError:
-                pass
             except OSError as error:
-                if error.errno != errno.EBUSY:
+                if error.errno == errno.EBUSY:
+                    continue  # another agent reads it
+                if error.errno not in {errno.ENOENT, errno.ENODEV}:  # there is none, any more
                     raise
-                continue  # another agent reads it
             os.mkdir(path, 0o700, dir_fd=self._root)
             self._path, self._is_made = path, True
             return
@@ -176,7 +200,12 @@ class Instance:
             if number not in self._files:
                 path = f"{self._path}/per_cpu/cpu{number}/trace_pipe_raw"
                 flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-                file = self._files[number] = os.open(path, flags, dir_fd=self._root)
+                self._files[number] = os.open(path, flags, dir_fd=self._root)
+
+    def _watch_processors(self) -> None:
+        """Wake up when one of them has events: at the first, if `buffer_percent` is set by now."""
+        for file in self._files.values():
+            with suppress(FileExistsError):
                 self._poll.register(file, select.EPOLLIN)
 
     def filter(self, name: str, text: str) -> None:
@@ -192,17 +221,21 @@ class Instance:
             for path, _ in self._traced.values():
                 with suppress(OSError):
                     self._write(f"events/{path}/enable", "0")
+        if self._is_made:
+            with suppress(OSError), self._alone():
+                self._close_files()
+                self._is_made = False
+                os.rmdir(self._path, dir_fd=self._root)
+        self._close_files()
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def _close_files(self) -> None:
         self._poll.close()
         for file in self._files.values():
             os.close(file)
         self._files.clear()
-        if self._is_made:
-            self._is_made = False
-            with suppress(OSError):
-                os.rmdir(self._path, dir_fd=self._root)
-        if self._root >= 0:
-            os.close(self._root)
-            self._root = -1
 
     def fileno(self) -> int:
         """Return the descriptor, to wait for events."""
@@ -212,6 +245,7 @@ class Instance:
         """Yield all events that wait, some pages at a time, by processor; stale ones first."""
         if len(self._files) != os.sysconf("SC_NPROCESSORS_ONLN"):
             self._open_processors()
+            self._watch_processors()
         for processor, file in self._files.items():
             while True:
                 events: list[Event] = []

@@ -1,5 +1,6 @@
 """Which directories to watch for patterns of paths, and where each of them is now."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -232,7 +233,9 @@ class Watches:
         try:
             watch = self._notifier.add(self._root + path, is_passage=interest.is_passage)
         except OSError as error:
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            if error.errno == errno.ENOSPC:  # the kernel's own bound
+                self.is_full = True
+            elif not isinstance(error, FileNotFoundError | NotADirectoryError):
                 self.refused[path] = error
             return False
         if known is not None and known != watch:
@@ -265,9 +268,9 @@ class Watches:
             self._notifier.remove(watch, self._root + path)
 
     def deleted(self, path: str) -> None:
-        """Forget the directory *path*, and what was below it."""
-        for each in self._at_or_below(path):
-            watch = self._paths.pop(each)
+        """Forget the directory *path*; it was empty before it could be deleted."""
+        watch = self._paths.pop(path, None)
+        if watch is not None:
             self._known.pop(watch, None)
 
     def moved(self, old: str, new: str | None) -> None:

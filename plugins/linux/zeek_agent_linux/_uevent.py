@@ -20,6 +20,8 @@ KERNEL_GROUP = 1
 SO_RCVBUFFORCE = 33
 BUFFER = 8 << 20
 _MESSAGE = 1 << 14
+AT_ONCE = 500
+"""Events that are taken at one time."""
 _KNOWN = 10_000
 """Things whose description is kept for the moment when they go."""
 
@@ -82,14 +84,14 @@ class Uevents:
         return self._socket.fileno()
 
     def receive(self) -> Received:
-        """Return all events that wait."""
+        """Return events that wait, not too many at one time."""
         events: list[Settings] = []
         lost = forged = 0
-        while True:
+        while len(events) + forged < AT_ONCE:
             try:
                 message, (sender, _) = self._socket.recvfrom(_MESSAGE)
             except BlockingIOError:
-                return Received(events, lost, forged)
+                break
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -104,20 +106,21 @@ class Uevents:
                 continue
             lost += self._missed(event)
             events.append(event)
+        return Received(events, lost, forged)
 
     def _missed(self, event: Settings) -> int:
         """Return how many events were lost before *event*.
 
         The numbers count those of other network namespaces too, so a gap means
-        something only after an overflow.
+        something only after an overflow; what was queued before it comes first.
         """
         number = event.get("SEQNUM", "")
         sequence = int(number) if number.isdecimal() else None
-        missed = 0
-        if self._overflowed:
-            gap = sequence - self._last - 1 if sequence and self._last is not None else 1
-            missed, self._overflowed = max(gap, 1), False
-        self._last = sequence
+        last, self._last = self._last, sequence
+        if not self._overflowed or sequence is None or last is None:
+            return 0
+        missed = max(sequence - last - 1, 0)
+        self._overflowed = missed == 0
         return missed
 
 

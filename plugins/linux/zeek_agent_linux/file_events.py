@@ -9,11 +9,11 @@ from zeek_agent_core.schema import file_events as schema
 from zeek_agent_linux._audit.assembler import Event
 from zeek_agent_linux._audit.file_rows import file_row
 from zeek_agent_linux._audit.lookup import directory
-from zeek_agent_linux._audit.sources import SOURCES, AuditTable
+from zeek_agent_linux._audit.sources import SOURCES, AuditTable, offered
 from zeek_agent_linux._audit.syscalls import OPEN
 
 
-class FileEvents(AuditTable, schema.FileEvents):  # noqa: D101
+class FileEvents(schema.FileEvents, AuditTable):  # noqa: D101
     # The description is that of the declaration.
 
     sources = SOURCES
@@ -34,6 +34,6 @@ class FileEvents(AuditTable, schema.FileEvents):  # noqa: D101
 
 
 @hookimpl
-def zeek_agent_tables(host: Host) -> list[FileEvents]:
+def zeek_agent_tables(host: Host) -> list[AuditTable]:
     """Offer the table where the kernel has auditing."""
-    return [FileEvents(host)] if host.path("/proc/self/loginuid").exists() else []
+    return offered(host, FileEvents)

@@ -9,14 +9,16 @@ from typing import ClassVar
 from zeek_agent_core.api import ConfigError, Host, ParameterError, Row, Source, hookimpl
 from zeek_agent_core.files.patterns import parse_pattern
 from zeek_agent_core.schema import files_events
-from zeek_agent_linux import _changes, _fanotify, _inotifier, _rescan, _trees
-from zeek_agent_linux._changes import Change
+from zeek_agent_linux import _fanotify, _inotifier, _rescan, _trees
+from zeek_agent_linux._changes import Tally
 from zeek_agent_linux._filewatch import FileWatch
 from zeek_agent_linux._happenings import Notifier
 from zeek_agent_linux._readiness import Readiness
 
 WINDOW = 0.1
 """Seconds for which events are put together."""
+AT_ONCE = 2000
+"""Rows that are given at one time."""
 MOST_TOLD = 100
 """Different warnings that are given."""
 
@@ -43,16 +45,18 @@ class WatchSource(Source):
                 self._ready = ready
                 while True:
                     if not self._is_changed:
-                        await ready.wait(WINDOW if files.has_halves else None)
-                    changes = await files.gather(ready, WINDOW)
+                        await files.wait(ready, WINDOW)
+                    tally = await files.gather(ready, WINDOW)
                     if self._is_changed or files.is_stale:
                         is_news, self._is_changed = files.is_stale, False
                         plan = partial(files.plan, self._overlaps(), is_news=is_news)
-                        changes += await asyncio.to_thread(plan)
+                        tally.extend(await asyncio.to_thread(plan))
                     self._warn(files)
                     table.lose("kernel", files.overflows)
                     files.overflows = 0
-                    yield self.table.rows_of(changes)
+                    rows = table.rows_of(tally)
+                    for start in range(0, len(rows), AT_ONCE):
+                        yield rows[start : start + AT_ONCE]
 
     def wanted_changed(self) -> None:
         """Watch what is wanted now."""
@@ -69,7 +73,7 @@ class WatchSource(Source):
         if watches.is_full:
             self.table.tell(
                 f"{len(watches)} directories are watched and no more: raise max_watches in "
-                "[tables.files_events], or narrow paths"
+                "[tables.files_events] (and fs.inotify.max_user_watches), or narrow paths"
             )
         for path, error in watches.refused.items():
             self.table.tell(f"cannot watch {path}: {error.strerror}")
@@ -121,7 +125,7 @@ class RescanSource(Source):
             await asyncio.sleep(max(self.table.setting("rescan_interval"), 1.0))
             now = time.time_ns() // 1000
             after = await asyncio.to_thread(self._look)
-            yield self.table.rows_of(list(_rescan.differences(before, after, now)))
+            yield self.table.rows_of(Tally(_rescan.differences(before, after, now)))
             before = after
 
     def _look(self) -> _rescan.Files:
@@ -159,10 +163,10 @@ class FilesEvents(files_events.FilesEvents):  # noqa: D101 - described by its de
             self._told.add(message)
             self.warn(message)
 
-    def rows_of(self, changes: Sequence[Change]) -> list[Row]:
+    def rows_of(self, changes: Tally) -> list[Row]:
         """Return the rows of *changes* that are wanted."""
         where = self.wanted
-        rows = _changes.rows(changes)
+        rows = changes.rows()
         if not where.is_narrow:
             return list(rows)
         names = [column.name for column in self.columns if column.pushdown.value]

@@ -3,10 +3,9 @@
 import asyncio
 import os
 import pwd
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from zeek_agent_core.api import Host, Row, hookimpl
@@ -21,7 +20,9 @@ from zeek_agent_linux._tail import Tail, as_place
 
 LOG = "/var/log"
 WTMP, BTMP, UTMP = "/var/log/wtmp", "/var/log/btmp", "/run/utmp"
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+EARLIER = 10_000
+"""Records before the bookmark that are looked at, to know who may log out."""
 COALESCE = 0.1
 """Seconds for which what comes is gathered."""
 
@@ -48,7 +49,7 @@ class WtmpSource(Kept):
                 inotify.add(prefix + LOG, MODIFY | CREATE | MOVED_TO)
                 try:
                     await asyncio.to_thread(self._start, logs, sessions)
-                    self.begin(_places(logs))
+                    await self.begin(_places(logs))
                     yield ()
                     with Readiness(inotify.fileno()) as ready:
                         while True:
@@ -70,7 +71,8 @@ class WtmpSource(Kept):
         kept = self.table.bookmark.place(self.place)
         for path, log in logs.items():
             log.start(as_place(kept.get(path)) if isinstance(kept, dict) else None)
-        for record in self._logged_in():
+        before = [_utmp.parse(raw, _utmp.layout()) for raw in logs[WTMP].before(EARLIER)]
+        for record in [*before, *(() if isinstance(kept, dict) else self._logged_in())]:
             sessions.row(record)
         if not os.access(self.table.host.prefix + BTMP, os.R_OK):
             self.table.warn(f"cannot read {BTMP}: logins that failed are not told of")
@@ -117,47 +119,62 @@ class JournalSource(Kept):
         _journal.check(self.table.host.prefix, self.table.setting("directory"))
 
     async def events(self) -> AsyncIterator[Sequence[Row]]:
-        """Yield what messages tell, from the bookmark on."""
+        """Yield what messages tell, from the bookmark on; and that the host was booted since."""
         table = self.table
         async with table.kept_bookmark():
-            read = partial(_row, _loginmessages.Messages())
-            start = table.start(self.place)
-            booted = BootTime(f"{table.host.prefix}/proc")() // 1000
-            follower = _journal.Follower(table.setting("directory"), start, read)
-            names = [b"SYSLOG_IDENTIFIER=" + name for name in _loginmessages.IDENTIFIERS]
-            follower.matches = [names]
-            boots = [{"time": booted, "action": "boot"}] if _is_other_boot(start.cursor) else []
-            async with aclosing(follower.chunks()) as chunks:
+            kept = table.bookmark.place(self.place)
+            place = {"boot": await asyncio.to_thread(self._boot), "cursor": None}
+            place |= {"cursor": kept.get("cursor")} if isinstance(kept, dict) else {}
+            is_new = isinstance(kept, dict) and kept.get("boot") != place["boot"]
+            boots = [{"time": self._booted(), "action": "boot"}] if is_new else []
+            async with aclosing(self._chunks(place["cursor"])) as chunks:
                 async for chunk in chunks:
-                    table.lose("damaged", chunk.damaged)
-                    late = [row for row in boots if chunk.is_end or _is_behind(chunk, booted)]
-                    boots = [row for row in boots if row not in late]
-                    rows = sorted([*late, *chunk.rows], key=lambda row: row["time"])
+                    place = {**place, "cursor": chunk.cursor or place["cursor"]}
+                    is_due = chunk.is_end or (chunk.rows and self._is_later(chunk.rows, boots))
+                    rows = sorted([*(boots if is_due else ()), *chunk.rows], key=_time)
+                    boots = [] if is_due else boots
                     if rows:
-                        yield self.marked(rows, chunk.cursor)
+                        yield self.marked(rows, place)
                         await self.hold()
                     elif chunk.is_start:
-                        self.begin(chunk.cursor)
+                        await self.begin(place)
                         yield ()
+
+    async def _chunks(self, cursor: object) -> AsyncGenerator[_journal.Chunk, None]:
+        """Yield what is read of the journal, with the losses counted."""
+        table = self.table
+        read = partial(_row, _loginmessages.Messages())
+        follower = _journal.Follower(table.setting("directory"), table.start(cursor), read)
+        names = [b"SYSLOG_IDENTIFIER=" + name for name in _loginmessages.IDENTIFIERS]
+        follower.matches = [names]
+        async with aclosing(follower.chunks()) as chunks:
+            async for chunk in chunks:
+                table.lose("damaged", chunk.damaged)
+                yield chunk
+
+    @staticmethod
+    def _is_later(rows: Sequence[Row], boots: Sequence[Row]) -> bool:
+        return any(rows[-1]["time"] >= boot["time"] for boot in boots)
+
+    def _boot(self) -> str:
+        """Return the ID of this boot."""
+        try:
+            return self.table.host.path(BOOT_ID).read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
+
+    def _booted(self) -> int:
+        """Return when the host was booted."""
+        return BootTime(f"{self.table.host.prefix}/proc")() // 1000
+
+
+def _time(row: Row) -> int:
+    return int(row["time"])
 
 
 def _row(messages: _loginmessages.Messages, journal: Journal) -> Row | None:
     row = messages.row(journal.get, journal.time())
     return None if row is None else with_uid(row)
-
-
-def _is_behind(chunk: _journal.Chunk, moment: int) -> bool:
-    return bool(chunk.rows) and chunk.rows[-1]["time"] >= moment
-
-
-def _is_other_boot(cursor: str | None) -> bool:
-    """Return whether the host was booted since the entry at *cursor* was written."""
-    if cursor is None:
-        return False
-    boot = dict(part.partition("=")[::2] for part in cursor.split(";")).get("b")
-    with suppress(OSError):
-        return BOOT_ID.read_text(encoding="ascii").strip().replace("-", "") != boot
-    return False
 
 
 def with_uid(row: Row) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from zeek_agent_core.schema import process_events as schema
 from zeek_agent_linux._audit.assembler import Event
 from zeek_agent_linux._audit.lookup import is_thread
 from zeek_agent_linux._audit.process_rows import process_row
-from zeek_agent_linux._audit.sources import SOURCES, AuditTable
+from zeek_agent_linux._audit.sources import SOURCES, AuditTable, offered
 from zeek_agent_linux._audit.syscalls import EXEC, FORK
 
 
-class ProcessEvents(AuditTable, schema.ProcessEvents):  # noqa: D101
+class ProcessEvents(schema.ProcessEvents, AuditTable):  # noqa: D101
     # The description is that of the declaration.
 
     sources = SOURCES
@@ -37,6 +37,6 @@ class ProcessEvents(AuditTable, schema.ProcessEvents):  # noqa: D101
 
 
 @hookimpl
-def zeek_agent_tables(host: Host) -> list[ProcessEvents]:
+def zeek_agent_tables(host: Host) -> list[AuditTable]:
     """Offer the table where the kernel has auditing."""
-    return [ProcessEvents(host)] if host.path("/proc/self/loginuid").exists() else []
+    return offered(host, ProcessEvents)

@@ -7,14 +7,14 @@ from zeek_agent_core.schema import socket_events as schema
 from zeek_agent_linux._audit.assembler import Event
 from zeek_agent_linux._audit.lookup import socket_ends
 from zeek_agent_linux._audit.socket_rows import complete, is_unix, socket_row
-from zeek_agent_linux._audit.sources import SOURCES, AuditTable
+from zeek_agent_linux._audit.sources import SOURCES, AuditTable, offered
 from zeek_agent_linux._audit.syscalls import ACCEPT, CONNECT
 from zeek_agent_linux._sockrows import seuid
 
 BOTH_ENDS = ("protocol", "family", "local_address", "local_port", "remote_address", "remote_port")
 
 
-class SocketEvents(AuditTable, schema.SocketEvents):  # noqa: D101
+class SocketEvents(schema.SocketEvents, AuditTable):  # noqa: D101
     # The description is that of the declaration.
 
     sources = SOURCES
@@ -41,6 +41,6 @@ class SocketEvents(AuditTable, schema.SocketEvents):  # noqa: D101
 
 
 @hookimpl
-def zeek_agent_tables(host: Host) -> list[SocketEvents]:
+def zeek_agent_tables(host: Host) -> list[AuditTable]:
     """Offer the table where the kernel has auditing."""
-    return [SocketEvents(host)] if host.path("/proc/self/loginuid").exists() else []
+    return offered(host, SocketEvents)

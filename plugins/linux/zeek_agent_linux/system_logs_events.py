@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from zeek_agent_core.api import Host, Row, hookimpl
 from zeek_agent_core.schema import system_logs_events
@@ -43,17 +44,18 @@ class JournalSource(LogSource):
         """Yield what is logged, from the bookmark on."""
         table = self.table
         async with table.kept_bookmark():
-            start = table.start(self.place, table.back)
+            start = table.start(table.bookmark.place(self.place), table.back)
             self._follower = _journal.Follower(table.directory, start, self._row)
             self.wanted_changed()
             async with aclosing(self._follower.chunks()) as chunks:
                 async for chunk in chunks:
                     table.lose("damaged", chunk.damaged)
+                    table.lose("deleted", chunk.missing)
                     if chunk.rows:
                         yield self.marked(chunk.rows, chunk.cursor)
                         await self.hold()
                     elif chunk.is_start:
-                        self.begin(chunk.cursor)
+                        await self.begin(chunk.cursor)
                         yield ()
 
     def wanted_changed(self) -> None:
@@ -64,7 +66,8 @@ class JournalSource(LogSource):
 
     def _row(self, journal: Journal) -> Row:
         plan = self._plan
-        row = plan.row(journal.get, journal.time())
+        row: dict[str, Any] = {"time": journal.time()}
+        journal.fill(row, plan.steps)
         if plan.wants_more:
             row["fields"] = plan.more(journal.all())
         return row
@@ -85,17 +88,28 @@ class JournalctlSource(LogSource):
         """Yield what is logged, from the bookmark on."""
         table = self.table
         async with table.kept_bookmark():
-            start = table.start(self.place, table.back)
+            start = await self._start()
             everything = _entries.Plan(table.everything().columns, table.setting("fields"))
             arguments = _journalctl.arguments(table.directory, start, everything)
             reader = _journalctl.Reader(start)
             async with _child.running("journalctl", arguments) as child:
+                await self.begin(start.cursor)
                 yield ()
                 while True:
                     rows, cursor = reader.read(await child.read(), table.wanted, self.plan())
                     if rows:
                         yield self.marked(rows, cursor)
                         await self.hold()
+
+    async def _start(self) -> _journal.Start:
+        """Return where to begin, by a cursor: what comes while the child starts is not missed."""
+        start = self.table.start(self.table.bookmark.place(self.place), self.table.back)
+        if start.cursor is None:
+            count = start.back + 1
+            arguments = _journalctl.newest(self.table.directory, count)
+            async with _child.running("journalctl", arguments) as child:
+                start.cursor = _journalctl.first_cursor(await child.read_all(), count)
+        return start
 
 
 class SyslogSource(LogSource):
@@ -117,7 +131,7 @@ class SyslogSource(LogSource):
                 await asyncio.to_thread(logs.start, table.bookmark.place(self.place))
                 if logs.problem is not None:
                     table.warn(logs.problem)
-                self.begin(logs.place())
+                await self.begin(logs.place())
                 yield ()
                 with Readiness(*logs.descriptors()) as ready:
                     while True:
@@ -127,7 +141,7 @@ class SyslogSource(LogSource):
                         if batch.rows:
                             yield self.marked(batch.rows, logs.place())
                             await self.hold()
-                        else:
+                        if not batch.count:
                             await ready.wait()
                             await asyncio.sleep(COALESCE)
 

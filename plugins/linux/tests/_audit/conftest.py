@@ -14,7 +14,7 @@ from time import monotonic
 import pytest
 from zeek_agent_linux._audit.assembler import Assembler
 from zeek_agent_linux._audit.netlink import Control
-from zeek_agent_linux._audit.records import EOE, SYSCALL, Record
+from zeek_agent_linux._audit.records import EOE, SYSCALL
 from zeek_agent_linux._audit.rules import KEY, rules_for
 from zeek_agent_linux._audit.status import Status
 
@@ -27,7 +27,7 @@ TAIL = (
 )
 SCRATCH = 61_234
 """A user ID that nobody has: only what tests do is recorded, nothing else on the host."""
-SECONDS = 10.0
+SECONDS = 20.0
 TEST_KEY = "zeek-agent-tests"
 LOCK = Path("/run/lock/zeek-agent-audit-tests")
 
@@ -56,7 +56,7 @@ def event():
         assembler = Assembler()
         records = [(SYSCALL, f"{head}{ids} {TAIL}"), *others, (EOE, "")]
         for kind, body in records:
-            assembler.add(Record(kind, "1700000000.123:77", body), 0.0)
+            assembler.add((kind, "1700000000.123:77", body), 0.0)
         (complete,) = assembler.take()
         return complete
 
@@ -156,7 +156,8 @@ class Run:
         """Wait until *condition* of the rows holds; return them."""
         end = monotonic() + SECONDS
         while not condition(self.rows):
-            state = (self.table.source, self.collector.error, self.table.last_warning)
+            table = self.table
+            state = (table.source, self.collector.losses, self.collector.error, table.last_warning)
             assert monotonic() < end, f"no such {what}: {self.rows} {state}"
             await asyncio.sleep(0.02)
         return self.rows
@@ -193,21 +194,48 @@ def place():
         yield path
 
 
-@pytest.fixture
-def scratch(place):
-    """Return a function that runs Python code as the scratch user, and returns its process ID.
+class Actor:
+    """Runs Python code as the scratch user."""
 
-    What the code prints is in `scratch.output`.
-    """
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.output: list[str] = []
+        """What the last code has printed, in words."""
 
-    async def run(code):
-        text = f"import os, socket, threading\nos.setuid({SCRATCH})\n{code}"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", text, stdout=subprocess.PIPE, cwd=place
-        )
+    async def __call__(self, code, status=0):
+        """Run *code* to its end, with *status*; return the process ID."""
+        process = await self._start(code)
         output, _ = await process.communicate()
-        run.output = output.decode().split()
-        assert process.returncode == 0
+        self.output = output.decode().split()
+        assert process.returncode == status
         return process.pid
 
-    return run
+    @asynccontextmanager
+    async def acting(self, code):
+        """Run *code*, which calls `pause()` after its line of output; the block ends each pause."""
+        process = await self._start(code)
+        try:
+            self.output = (await process.stdout.readline()).decode().split()
+            yield process
+        finally:
+            process.stdin.close()
+            await process.communicate()
+
+    async def go_on(self, process):
+        """End a pause of *process*."""
+        process.stdin.write(b"\n")
+        await process.stdin.drain()
+
+    async def _start(self, code):
+        head = "import os, socket, sys, threading\n"
+        head += f"def pause(): sys.stdout.flush(); sys.stdin.readline()\nos.setuid({SCRATCH})\n"
+        pipe = subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-c", head + code, stdin=pipe, stdout=pipe, cwd=self.place
+        )
+
+
+@pytest.fixture
+def scratch(place):
+    """Return what runs code as the scratch user."""
+    return Actor(place)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 from time import time
 
 import pytest
@@ -65,7 +66,8 @@ def auditd(kernel, tmp_path):
             await asyncio.sleep(0.02)
         raise AssertionError(f"auditd does not start: {process.poll()}")
 
-    return start
+    yield start
+    Path("/run/auditd.pid").unlink(missing_ok=True)  # if it had to be killed
 
 
 @pytest.mark.parametrize("log_format", ["RAW", "ENRICHED"])
@@ -113,6 +115,19 @@ def lines(serial, text="true"):
         f'node=web-1 type=EXECVE {stamp} argc=1 a0="{text}"\n'
         f"node=web-1 type=EOE {stamp} \n"
     ).encode()
+
+
+async def test_a_socket_that_nobody_serves_is_passed_over(kernel, running, tmp_path):
+    """What a dispatcher that was killed left behind is no reason to see nothing."""
+    path = tmp_path / "events"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+    kernel.load("execve")
+    kernel.control.set(enabled=1)
+    kernel.daemon()
+    async with running(ProcessEvents(Host(settings={"audit": {"socket": str(path)}}))) as run:
+        assert run.table.source == "multicast"
+        await run.until(lambda _: "audisp: cannot connect to" in run.table.last_warning, "warning")
 
 
 async def test_the_socket_may_come_and_go(kernel, running, tmp_path):

@@ -51,19 +51,26 @@ if not child: os._exit(0)
 os.waitpid(child, 0)
 spawned = os.posix_spawn('/bin/true', ['true'], {})
 os.waitpid(spawned, 0)
-threads = [threading.Thread(target=threading.Event().wait, args=(0.3,)) for _ in range(3)]
+end = threading.Event()
+threads = [threading.Thread(target=end.wait) for _ in range(3)]
 for thread in threads: thread.start()
 print(child, spawned, *(thread.native_id for thread in threads))
-for thread in threads: thread.join()
+pause()
+end.set()
 """
-    async with running(ProcessEvents(Host())) as run:
-        pid = await scratch(code)
+    async with running(ProcessEvents(Host())) as run, scratch.acting(code) as process:
         child, spawned, *threads = map(int, scratch.output)
-        rows = await run.until(lambda rows: {child, spawned} <= {r.get("child_pid") for r in rows})
+        wanted = {child, spawned}
+        rows = await run.until(
+            lambda rows: (
+                wanted <= {row.get("child_pid") for row in rows}
+                and spawned in {row["pid"] for row in rows}
+            )
+        )
     made = {row["child_pid"]: row for row in rows if row["syscall"] not in {"execve", "execveat"}}
     assert set(made) == {child, spawned}
     assert set(threads).isdisjoint(made)
-    assert {row["pid"] for row in made.values()} == {pid}
+    assert {row["pid"] for row in made.values()} == {process.pid}
     assert [row["pid"] for row in rows if row["syscall"] == "execve"] == [spawned]
 
 
@@ -76,11 +83,10 @@ listener = socket.socket({family})
 listener.bind(('{address}', 0)); listener.listen()
 client = socket.socket({family}); client.connect(listener.getsockname())
 peer, _ = listener.accept()
-print(listener.getsockname()[1], client.getsockname()[1], flush=True)
-threading.Event().wait(0.5)
+print(listener.getsockname()[1], client.getsockname()[1])
+pause()
 """
-    async with running(SocketEvents(Host())) as run:
-        pid = await scratch(code)
+    async with running(SocketEvents(Host())) as run, scratch.acting(code) as process:
         server, client = map(int, scratch.output)
         rows = await run.until(lambda rows: len(rows) == 3)
     ends = {
@@ -95,7 +101,9 @@ threading.Event().wait(0.5)
         "connect": (address, client, address, server, 6, family),
         "accept4": (address, server, address, client, 6, family),
     }
-    assert {(row["pid"], row["uid"], row["success"]) for row in rows} == {(pid, 61_234, True)}
+    assert {(row["pid"], row["uid"], row["success"]) for row in rows} == {
+        (process.pid, 61_234, True)
+    }
     assert len({row["seuid"] for row in rows}) == 3
 
 
@@ -136,11 +144,11 @@ os.open('new', os.O_RDONLY, dir_fd=directory)
 os.chdir({str(watched)!r})
 open('../a b/./new').close()
 open({str(place / "outside")!r}, 'w').close()
-threading.Event().wait(0.5)
+print()
+pause()
 """
     host = Host(settings={"audit": {"directories": [str(watched)]}})
-    async with running(FileEvents(host)) as run:
-        pid = await scratch(code)
+    async with running(FileEvents(host)) as run, scratch.acting(code) as process:
         rows = await run.until(lambda rows: len(rows) >= 5)
     assert [(row["path"], row["success"], row["created"]) for row in rows] == [
         (f"{watched}/new", True, True),
@@ -149,7 +157,7 @@ threading.Event().wait(0.5)
         (f"{watched}/new", True, False),
         (f"{watched}/new", True, False),
     ]
-    assert {(row["pid"], row["uid"]) for row in rows} == {(pid, 61_234)}
+    assert {(row["pid"], row["uid"]) for row in rows} == {(process.pid, 61_234)}
     assert rows[0]["inode"] == (watched / "new").stat().st_ino
     assert rows[1]["exit"] == -13
     assert rows[0]["flags"] & os.O_CREAT

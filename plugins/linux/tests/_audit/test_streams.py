@@ -4,7 +4,6 @@ import socket
 from contextlib import closing
 
 import pytest
-from zeek_agent_linux._audit.records import Record
 from zeek_agent_linux._audit.streams import LONGEST_LINE, Dispatcher
 
 from zeek_agent_core.api import TableError
@@ -14,7 +13,7 @@ LINES = (
     b'node=web-1 type=CWD msg=audit(1700000000.123:77): cwd="/"\x1dCWD="/"\n'
     b"node=web-1 type=EOE msg=audit(1700000000.123:77): \n"
 )
-RECORDS = [Record(1307, STAMP, 'cwd="/"'), Record(1320, STAMP, "")]
+RECORDS = [(1307, STAMP, 'cwd="/"'), (1320, STAMP, "")]
 
 
 @pytest.fixture

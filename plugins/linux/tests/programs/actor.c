@@ -101,6 +101,7 @@ static int background(void) {
     pid_t child = fork();
     if (!child) {
         alarm(5);
+        close(1);
         serve(server, 1);
     }
     printf("%d %d\n", ntohs(address.sin_port), child);

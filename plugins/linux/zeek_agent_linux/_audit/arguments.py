@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from zeek_agent_core.api import text
 from zeek_agent_linux._audit.records import decoded, unhexed
 
-_ARGUMENT = re.compile(r"a(\d{1,9})(?:\[(\d{1,9})\])?=(\S*)")
+_ARGUMENT = re.compile(r"(?<!\S)a(\d{1,9})(?:\[(\d{1,9})\])?=(\S*)")
 
 
 def parse_execve(bodies: Iterable[str]) -> list[str]:
@@ -19,12 +19,8 @@ def parse_execve(bodies: Iterable[str]) -> list[str]:
     whole: dict[int, str] = {}
     pieces: dict[int, dict[int, str]] = {}
     for body in bodies:
-        for item in body.split():
-            found = _ARGUMENT.fullmatch(item)
-            if found is None:
-                continue  # argc, a1_len
-            at, piece, value = found.groups()
-            if piece is None:
+        for at, piece, value in _ARGUMENT.findall(body):  # not argc, nor a1_len
+            if not piece:
                 whole[int(at)] = value
             else:
                 pieces.setdefault(int(at), {})[int(piece)] = value

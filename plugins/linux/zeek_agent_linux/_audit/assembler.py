@@ -113,7 +113,7 @@ class Assembler:
             self._finish(oldest, self._open[oldest])
         event = self._open[name] = Event(stamp, now)
         self.newest = max(self.newest, stamp.serial)
-        self.begun += 1
+        self.begun += name != self._last_other
         return event
 
     def _finish(self, name: str, event: Event) -> None:

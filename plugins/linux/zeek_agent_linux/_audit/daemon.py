@@ -6,19 +6,20 @@ its next run, which finds in the state directory what there was.
 
 import contextlib
 import json
+import logging
 import os
 from pathlib import Path
 
 from zeek_agent_core.api import TableError
-from zeek_agent_linux._audit.netlink import HEADER, SET, Control, check_answer, message
+from zeek_agent_linux._audit.netlink import SET, Control, message
 from zeek_agent_linux._audit.status import LOCKED, PANIC, Status, status_request
-from zeek_agent_linux._audit.streams import LARGEST, Netlink
+from zeek_agent_linux._audit.streams import Netlink
+
+log = logging.getLogger(__name__)
 
 FILE = "audit.json"
 KEPT = ("enabled", "backlog_limit", "backlog_wait_time")
 """What is put back in the end."""
-_ANSWER = 2
-_SECONDS = 2.0
 
 
 def objection(status: Status) -> str | None:
@@ -59,12 +60,32 @@ class Daemon:
         self._before = self._remember(status)
         wait = {"backlog_wait_time": 0} if status.has_wait_time else {}
         self._control.set(backlog_limit=max(self._limit, status.backlog_limit), **wait)
-        register(stream, os.getpid())
+        self._register(stream)
         self._control.set(enabled=1)
+
+    def _register(self, stream: Netlink) -> None:
+        """Tell the kernel that this process, with the socket of *stream*, is the daemon."""
+        # The kernel is done with it when send returns; its answer comes among the records.
+        stream.socket.send(message(SET, 1, status_request(pid=os.getpid())))
+        if not self.is_ours():
+            raise TableError("audit", "another process is the audit daemon")
 
     def is_ours(self) -> bool:
         """Return whether the kernel still sends its records here."""
         return self._control.status().pid == os.getpid()
+
+    def hold_on(self, stream: Netlink) -> None:
+        """Be the daemon again if the kernel has let go of us, since we were slow.
+
+        `TableError` if another process is the daemon by now.
+        """
+        if self.is_ours():
+            return
+        reason = objection(self._control.status())
+        if reason is not None:
+            raise TableError("audit", reason)
+        log.warning("the kernel had let go of the agent as the audit daemon")
+        self._register(stream)
 
     def end(self) -> None:
         """Put back what was there; what another daemon has set since stays."""
@@ -91,25 +112,6 @@ class Daemon:
             with os.fdopen(descriptor, "w") as file:
                 file.write(text)
         return before
-
-
-def register(stream: Netlink, pid: int) -> None:
-    """Tell the kernel that the process *pid*, with the socket of *stream*, is the daemon.
-
-    Records that come before the answer are passed over: nothing is asked for yet.
-    """
-    stream.socket.settimeout(_SECONDS)
-    try:
-        stream.socket.send(message(SET, 1, status_request(pid=pid)))
-        while True:
-            raw, sender = stream.socket.recvfrom(LARGEST)
-            _, kind, _, sequence, _ = HEADER.unpack_from(raw)
-            if (sender[0], kind, sequence) == (0, _ANSWER, 1):
-                return check_answer(raw[HEADER.size :])
-    except FileExistsError:
-        raise TableError("audit", "another process is the audit daemon") from None
-    finally:
-        stream.socket.setblocking(False)  # noqa: FBT003 - so the standard library has it
 
 
 def recalled(file: Path) -> dict[str, int] | None:

@@ -1,6 +1,6 @@
 """Pure: which system calls a table wants, and the audit rules for them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from itertools import product
 from typing import NamedTuple
 
@@ -19,9 +19,8 @@ from zeek_agent_linux._audit.rules import (
 
 MOST_VALUES = 8
 """Conditions with more values are left to SQLite: each takes rules of its own."""
-_FIELDS = {"pid": PID, "uid": UID, "euid": EUID}
-
-Lose = Callable[[str, int], None]
+FIELDS = {"pid": PID, "uid": UID, "euid": EUID}
+"""Fields of rules by the columns that have them."""
 
 
 class Interest(NamedTuple):
@@ -41,17 +40,18 @@ def interest_in(
     *,
     but_pid: int | None = None,
     directories: Collection[str] = (),
+    fields: Mapping[str, int] = FIELDS,
 ) -> Interest:
     """Return the interest in *calls* of queries that want *wanted* of a table.
 
     Calls of the process *but_pid* are left out, and those on files outside of
-    *directories*, if there are any.
+    *directories*, if there are any. *fields* are those of the table's columns.
     """
     names = wanted.values("syscall")
     if names is not None:
         named = {"creat" if name == "create" else name for name in names}
         calls = frozenset(calls) & named
-    groups: list[list[Term]] = [_narrowest(wanted)]
+    groups: list[list[Term]] = [_narrowest(wanted, fields)]
     if directories:
         groups.append([(DIR, EQUAL, path.rstrip("/") or "/") for path in directories])
     if but_pid is not None:
@@ -60,10 +60,10 @@ def interest_in(
     return Interest(frozenset(calls), tuple(product(*given)))
 
 
-def _narrowest(wanted: Where) -> list[Term]:
+def _narrowest(wanted: Where, fields: Mapping[str, int]) -> list[Term]:
     """Return the condition on who makes the call that has the fewest values; one of them holds."""
     best: list[Term] = []
-    for column, field in _FIELDS.items():
+    for column, field in fields.items():
         values = wanted.values(column)
         if values is None or not 0 < len(values) <= MOST_VALUES:
             continue

@@ -45,7 +45,7 @@ class Keeper:
             except OSError as error:
                 texts = [str(value) for _, _, value in rule.terms if isinstance(value, str)]
                 what = f" for {', '.join(texts)}" if texts else ""
-                failures.add(f"audit rule{what} refused: {refusal(error)}")
+                failures.add(f"audit rule{what} refused: {refusal(error).strerror}")
         return sorted(failures)
 
     def reload(self) -> int:

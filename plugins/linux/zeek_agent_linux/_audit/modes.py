@@ -36,14 +36,14 @@ class Mode:
 
     @classmethod
     def check(cls, host: Host, calls: Collection[str]) -> None:
-        """Raise `TableError` that says why the mode cannot serve *calls* here."""
+        """Raise `TableError` or `OSError` that says why the mode cannot serve *calls* here."""
         if not machine():
             raise TableError("audit", f"system calls of {os.uname().machine} are not known")
         try:
             with Control() as control:
                 cls.check_status(control, Settings.of(host), calls)
         except OSError as error:
-            raise TableError("audit", refusal(error)) from error
+            raise refusal(error) from error
 
     @classmethod
     def check_status(cls, control: Control, settings: Settings, calls: Collection[str]) -> None:
@@ -57,7 +57,7 @@ class Mode:
             self._open(self._control)
             self._lost = self._control.status().lost
         except OSError as error:
-            raise TableError("audit", refusal(error)) from error
+            raise refusal(error) from error
 
     def _open(self, control: Control) -> None:
         raise NotImplementedError
@@ -130,8 +130,8 @@ class NetlinkMode(Mode):
 
     def check_up(self) -> None:
         """Raise `TableError` if another process is the daemon now."""
-        if self._daemon is not None and not self._daemon.is_ours():
-            raise TableError("audit", "another process became the audit daemon")
+        if self._daemon is not None:
+            self._daemon.hold_on(self.stream)
         super().check_up()
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class NetlinkMode(Mode):
             if self._daemon is not None:
                 self._daemon.end()
         except OSError as error:
-            log.warning("cannot put the audit settings back: %s", refusal(error))
+            log.warning("cannot put the audit settings back: %s", refusal(error).strerror)
         super().close()
 
 
@@ -190,7 +190,11 @@ class AudispMode(Beside):
         cls.check_rules(control, settings, calls)
 
     def _stream(self) -> Stream:
-        return Dispatcher(dispatcher_path(self.settings))
+        path = dispatcher_path(self.settings)
+        try:
+            return Dispatcher(path)
+        except OSError as error:
+            raise TableError("audit", f"cannot connect to {path}: {error.strerror}") from error
 
 
 class MulticastMode(Beside):

@@ -134,14 +134,13 @@ def check_answer(body: bytes) -> None:
         raise OSError(-code, os.strerror(-code))
 
 
-def refusal(error: OSError) -> str:
-    """Return why the kernel refuses to audit, in words."""
+def refusal(error: OSError) -> OSError:
+    """Return an error of the kernel's auditing in words that people understand."""
     reasons = {
         errno.EPROTONOSUPPORT: "this kernel has no auditing",
         errno.ECONNREFUSED: "auditing is out of reach in this container",
-        errno.EPERM: "no permission for auditing (CAP_AUDIT_CONTROL, CAP_AUDIT_READ)",
-        errno.EEXIST: "another audit daemon is registered",
-        errno.ETIMEDOUT: "the kernel does not answer",
+        errno.EPERM: "auditing is not permitted (CAP_AUDIT_CONTROL, CAP_AUDIT_READ)",
+        errno.ETIMEDOUT: "the kernel does not answer about auditing",
     }
-    code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else error.errno
-    return reasons.get(code or 0, (error.strerror or str(error)).lower())
+    code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else error.errno or errno.EIO
+    return OSError(code, reasons.get(code, os.strerror(code).lower()))

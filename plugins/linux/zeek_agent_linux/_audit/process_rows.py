@@ -58,10 +58,10 @@ def _add_arguments(row: dict[str, Any], event: Event) -> None:
 
 def _add_file(row: dict[str, Any], event: Event) -> None:
     for body in event.bodies(CWD):
-        row["cwd"] = decoded(fields(body).get("cwd"))
+        row["cwd"] = decoded(body.removeprefix("cwd="))
     for body in event.bodies(PATH):
-        found = fields(body)
-        if found.get("item") == "0":
+        if body.startswith("item=0 "):
+            found = fields(body)
             row["path"] = decoded(found.get("name"))
             row["mode"] = number(found.get("mode"), 8)
             row["inode"] = number(found.get("inode"))

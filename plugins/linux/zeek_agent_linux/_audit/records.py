@@ -7,12 +7,13 @@ blanks, or bytes that are not ASCII. So a blank always ends a value.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from zeek_agent_core.api import text
 
 SYSCALL, PATH, SOCKADDR, CWD, EXECVE = 1300, 1302, 1306, 1307, 1309
-EOE, PROCTITLE, REPLACE, URINGOP = 1320, 1327, 1329, 1336
+EOE, BPRM_FCAPS, PROCTITLE, URINGOP = 1320, 1321, 1327, 1336
 
 NAMES = {
     "SYSCALL": SYSCALL,
@@ -21,6 +22,7 @@ NAMES = {
     "CWD": CWD,
     "EXECVE": EXECVE,
     "EOE": EOE,
+    "BPRM_FCAPS": BPRM_FCAPS,
     "PROCTITLE": PROCTITLE,
     "URINGOP": URINGOP,
 }
@@ -35,14 +37,10 @@ _LINE = re.compile(rb"(?:node=\S+ )?type=([A-Z_0-9]+|UNKNOWN\[\d+\]) msg=(.*)", 
 _STAMP = re.compile(r"(\d{1,15})\.(\d{3}):(\d{1,18})")
 
 
-class Record(NamedTuple):
-    """One record of an event."""
+_FIELD = re.compile(r"([^\s=]+)=(\S*)")
 
-    kind: int
-    stamp: str
-    """What all records of an event share: `<seconds>.<ms>:<serial>`."""
-    body: str
-    """The fields, as text."""
+Record = tuple[int, str, str]
+"""Type, stamp, fields as text; all records of an event share `<seconds>.<ms>:<serial>`."""
 
 
 class Stamp(NamedTuple):
@@ -53,13 +51,11 @@ class Stamp(NamedTuple):
     serial: int
 
 
-def parse_payload(kind: int, payload: bytes) -> Record | None:
+def parse_payload(kind: int, payload: bytes | bytearray) -> Record | None:
     """Return the record of a netlink message; None if it is none."""
     raw = payload.decode("utf-8", "backslashreplace")
-    end = raw.find("):")
-    if not raw.startswith("audit(") or end < 0:
-        return None
-    return Record(kind, raw[6:end], raw[end + 2 :].strip(" \n\0"))
+    head, end, body = raw.partition("):")
+    return (kind, head[6:], body.lstrip()) if end and head[:6] == "audit(" else None
 
 
 def parse_line(line: bytes) -> Record | None:
@@ -68,7 +64,7 @@ def parse_line(line: bytes) -> Record | None:
     if found is None:
         return None
     kind = NAMES.get(found[1].decode())
-    return None if kind is None else parse_payload(kind, found[2].partition(ENRICHED)[0])
+    return None if kind is None else parse_payload(kind, found[2].partition(ENRICHED)[0].rstrip())
 
 
 def parse_stamp(stamp: str) -> Stamp | None:
@@ -81,9 +77,14 @@ def parse_stamp(stamp: str) -> Stamp | None:
 
 def fields(body: str) -> dict[str, str]:
     """Return the fields of a record, undecoded."""
-    return dict(item.split("=", 1) for item in body.split() if "=" in item)
+    # As a rule each field has one equals sign: that takes a third of the time.
+    parts = body.replace("=", " ").split(" ")
+    if len(parts) == 2 * body.count("="):
+        return dict(zip(parts[::2], parts[1::2], strict=True))
+    return dict(_FIELD.findall(body))
 
 
+@lru_cache(1024)
 def decoded(value: str | None) -> str | None:
     """Return a field that the kernel may have quoted or written in hexadecimal digits."""
     if value is None or value in ("(null)", "(none)", "?", ""):
@@ -102,6 +103,7 @@ def unhexed(value: str) -> bytes | None:
         return None
 
 
+@lru_cache(1024)
 def number(value: str | None, base: int = 10) -> int | None:
     """Return a numeric field that fits into 64 bits; None where there is none."""
     try:
@@ -115,6 +117,7 @@ UNSET = "4294967295"
 """An ID that was never set, such as that of the login user of a service."""
 
 
+@lru_cache(1024)
 def identity(value: str | None) -> int | None:
     """Return an ID; None where it was never set."""
     return None if value == UNSET else number(value)

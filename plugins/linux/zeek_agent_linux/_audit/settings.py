@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Self
 from zeek_agent_core.api import Host
 
 SECTION = "audit"
+OFF = "off"
+"""In place of a source: there are no audit tables."""
 
 SYSCALLS = ("process", "fork", "socket", "accept", "file")
 """Groups of system calls that can be audited."""

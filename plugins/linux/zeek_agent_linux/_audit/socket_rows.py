@@ -7,7 +7,10 @@ from zeek_agent_linux._audit.lookup import FAMILIES, Ends
 from zeek_agent_linux._audit.records import SOCKADDR, fields, number
 from zeek_agent_linux._audit.rows import common_row
 from zeek_agent_linux._audit.sockaddr import UNIX, parse_sockaddr
-from zeek_agent_linux._audit.syscalls import ACCEPT, CONNECT
+from zeek_agent_linux._audit.syscalls import ACCEPT, CONNECT, LISTEN
+
+ON_THIS_SIDE = LISTEN | {"bind"}
+"""Calls that have no peer."""
 
 
 def socket_row(event: Event) -> dict[str, Any] | None:
@@ -56,12 +59,12 @@ def complete(row: dict[str, Any], ends: Ends | None) -> None:
     row["protocol"] = ends.protocol
     if ends.local is not None:
         row["local_address"], row["local_port"] = ends.local
-    if ends.remote is not None and row["syscall"] != "bind":
+    if ends.remote is not None and row["syscall"] not in ON_THIS_SIDE:
         row["remote_address"], row["remote_port"] = ends.remote
 
 
 def _agree(row: dict[str, Any], ends: Ends) -> bool:
-    side = "local" if row["syscall"] == "bind" else "remote"
+    side = "local" if row["syscall"] in ON_THIS_SIDE else "remote"
     known = row.get(f"{side}_address")
     seen = ends.local if side == "local" else ends.remote
     if known is None:

@@ -1,18 +1,21 @@
 """Sources of tables: audit events, by one of the three ways to get them."""
 
-import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
-from zeek_agent_core.api import Row, Source, Sourced, TableError, Where
+from zeek_agent_core.api import Host, Row, Source, Sourced, TableError, Where
 from zeek_agent_core.errors import ConfigError
 from zeek_agent_linux._audit.assembler import Event
-from zeek_agent_linux._audit.feed import Feed, Subscription
+from zeek_agent_linux._audit.feed import Feed
 from zeek_agent_linux._audit.hub import feeds_of
 from zeek_agent_linux._audit.interest import Interest, interest_in
 from zeek_agent_linux._audit.modes import AudispMode, Mode, MulticastMode, NetlinkMode
-from zeek_agent_linux._audit.settings import DEFAULTS, SECTION, SYSCALLS, Settings
+from zeek_agent_linux._audit.settings import DEFAULTS, OFF, SECTION, SYSCALLS, Settings
+from zeek_agent_linux._audit.subscription import Subscription
+
+log = logging.getLogger(__name__)
 
 
 class AuditTable(Sourced):
@@ -63,7 +66,6 @@ class AuditSource(Source):
         super().__init__(table)
         self._settings = Settings.of(table.host)
         self._subscription: Subscription | None = None
-        self._changing: asyncio.Task[None] | None = None
 
     @property
     def _feed(self) -> Feed:
@@ -98,31 +100,34 @@ class AuditSource(Source):
         feed, table = self._feed, self.table
         async with feed.subscribed(self._interest(), table.lose) as subscription:
             self._subscription = subscription
-            if missing := feed.missing(subscription.interest):
-                table.warn(f"no audit rule records every {', '.join(missing)}")
+            if missing := ", ".join(feed.missing(subscription.interest)):
+                table.warn(f"no audit rule records every {missing}")
+                log.warning("table %s: no audit rule records every %s", table.name, missing)
             yield []
             async for events in subscription.batches():
                 table.look_ahead(events)
-                rows = [row for event in events if (row := self._row(event)) is not None]
+                narrow = conditions(table.wanted)
+                rows = [row for event in events if (row := self._row(event, narrow)) is not None]
                 if rows:
                     yield rows
 
-    def _row(self, event: Event) -> dict[str, Any] | None:
+    def _row(self, event: Event, narrow: Collection[str]) -> dict[str, Any] | None:
+        """Return the row of *event*, unless it does not meet what is wanted of columns *narrow*."""
         row = self.table.row(event)
         if row is None or (self._settings.ignore_self and row["pid"] == os.getpid()):
             return None
-        return row if admits(self.table.wanted, row) else None
+        admits = self.table.wanted.admits
+        return row if all(admits(name, row.get(name)) for name in narrow) else None
 
     def wanted_changed(self) -> None:
         """Have the kernel record what the queries want now."""
         if self._subscription is not None:
-            change = self._feed.change(self._subscription, self._interest())
-            self._changing = asyncio.ensure_future(change)
+            self._feed.interested(self._subscription, self._interest())
 
 
-def admits(wanted: Where, row: Mapping[str, Any]) -> bool:
-    """Return whether a query may want *row*."""
-    return not wanted.is_narrow or all(wanted.admits(name, value) for name, value in row.items())
+def conditions(wanted: Where) -> Collection[str]:
+    """Return the columns on which there are conditions."""
+    return {*wanted.allowed, *wanted.lows, *wanted.highs, *wanted.prefixes}
 
 
 class Audisp(AuditSource):
@@ -144,6 +149,13 @@ class Multicast(AuditSource):
 
     name = "multicast"
     mode = MulticastMode
+
+
+def offered(host: Host, kind: type[AuditTable]) -> list[AuditTable]:
+    """Return the table of a *kind*, where the kernel has auditing, and the settings let it."""
+    is_off = Settings.of(host).source == OFF
+    has_auditing = host.path("/proc/self/loginuid").exists()
+    return [kind(host)] if has_auditing and not is_off else []
 
 
 SOURCES: tuple[type[AuditSource], ...] = (Audisp, Netlink, Multicast)

@@ -2,13 +2,13 @@
 
 import errno
 import socket
-import sys
+import struct
 from collections.abc import Callable
 from typing import Protocol
 
 from zeek_agent_core.api import TableError
 from zeek_agent_linux._audit.netlink import HEADER, READLOG_GROUP, open_socket
-from zeek_agent_linux._audit.records import REPLACE, Record, parse_line, parse_payload
+from zeek_agent_linux._audit.records import Record, parse_line, parse_payload
 
 BUFFER = 32 << 20
 """Bytes that the kernel may hold for a netlink socket: some 10,000 programs executed."""
@@ -18,6 +18,8 @@ FIRST_RECORD = 1100
 LONGEST_LINE = 1 << 20
 EOF = "the audit dispatcher closed the connection"
 BINARY = "the audit dispatcher does not send lines of text: set its plugin to the format `string`"
+
+_KIND = struct.Struct("=H")
 
 Take = Callable[[Record], None]
 
@@ -49,10 +51,7 @@ class Netlink:
         self.socket = open_socket(group, BUFFER)
         self.socket.setblocking(False)  # noqa: FBT003 - so the standard library has it
         self.overflows = 0
-        self.challenges = 0
-        """How often another process asked to be the daemon."""
         self._buffer = bytearray(LARGEST)
-        self._view = memoryview(self._buffer)
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable."""
@@ -60,7 +59,7 @@ class Netlink:
 
     def drain(self, take: Take, most: int) -> int:
         """Hand over what is there; records of other senders than the kernel are ignored."""
-        buffer, view, read = self._buffer, self._view, self.socket.recvfrom_into
+        buffer, read = self._buffer, self.socket.recvfrom_into
         for count in range(most):
             try:
                 size, sender = read(buffer)
@@ -71,19 +70,18 @@ class Netlink:
                     raise
                 self.overflows += 1
                 continue
-            if sender[0] == 0 and size >= HEADER.size:
-                self._pass_on(view[:size], take)
-        return most
-
-    def _pass_on(self, raw: memoryview, take: Take) -> None:
-        # The length in the header leaves the header out, for the daemon alone.
-        kind = int.from_bytes(raw[4:6], sys.byteorder)
-        if kind == REPLACE:
-            self.challenges += 1
-        elif kind >= FIRST_RECORD:
-            record = parse_payload(kind, bytes(raw[HEADER.size :]))
+            record = self.record(buffer, size) if sender[0] == 0 else None
             if record is not None:
                 take(record)
+        return most
+
+    def record(self, message: bytearray, size: int) -> Record | None:
+        """Return the record in the first *size* bytes of *message*; None if there is none."""
+        if size < HEADER.size:
+            return None
+        # The length in the header leaves the header out, for the daemon alone.
+        (kind,) = _KIND.unpack_from(message, 4)
+        return parse_payload(kind, message[HEADER.size : size]) if kind >= FIRST_RECORD else None
 
     def close(self) -> None:
         """Close the socket."""

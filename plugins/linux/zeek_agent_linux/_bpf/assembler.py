@@ -46,6 +46,7 @@ class Helper(IntEnum):
 
 ALU = {
     "+": 0x00, "-": 0x10, "*": 0x20, "/": 0x30, "|": 0x40, "&": 0x50, "<<": 0x60, ">>": 0x70,
+    "%": 0x90,
 }  # fmt: skip
 JUMPS = {
     "==": 0x10, ">": 0x20, ">=": 0x30, "&": 0x40, "!=": 0x50, "s>": 0x60, "s>=": 0x70,
@@ -152,6 +153,8 @@ class Assembler:
         """Return the program, all jumps resolved."""
         code = list(self._code)
         for at, label in self._jumps:
+            if label not in self._labels:
+                raise ValueError(f"there is no label {label}")
             op, registers, _, number = INSTRUCTION.unpack(code[at])
             distance = self._labels[label] - at - 1
             code[at] = INSTRUCTION.pack(op, registers, distance, number)

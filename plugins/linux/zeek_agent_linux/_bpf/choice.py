@@ -81,6 +81,11 @@ class Choice(Generic[T]):
             self._part = None
 
 
+def explained(error: OSError) -> OSError:
+    """Return an error whose text is what people should read."""
+    return OSError(error.errno or errno.EOPNOTSUPP, reason_of(error))
+
+
 def reason_of(error: OSError) -> str:
     """Return what people should read; a plain refusal is mostly for want of privileges."""
     text = error.strerror or str(error)

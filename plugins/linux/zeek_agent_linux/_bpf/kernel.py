@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from zeek_agent_core.api import Host
@@ -36,6 +37,7 @@ class Kernel:
         self._numbers: dict[tuple[int, str], int | None] = {}
         self._known: dict[str, Any] = self._read()
         self._is_new = False
+        self._lock = RLock()  # tables ask in several threads
 
     def member(self, struct: str, path: str) -> Member:
         """Return where a member of a struct lies; `MissingError` if there is none."""
@@ -84,9 +86,14 @@ class Kernel:
 
     def save(self) -> None:
         """Let go of BTF, and keep what was learned for the next start."""
-        self._btf = None
-        self._numbers.clear()
-        _libc_trim()
+        with self._lock:
+            self._save()
+
+    def _save(self) -> None:
+        if self._btf is not None:
+            self._btf = None
+            self._numbers.clear()
+            _libc_trim()
         if self._cache is None or not self._is_new:
             return
         self._is_new = False
@@ -107,10 +114,11 @@ class Kernel:
         return {}
 
     def _answer(self, question: str, look_up: Callable[[], Any]) -> Any:
-        if question not in self._known:
-            self._known[question] = look_up()
-            self._is_new = True
-        return self._known[question]
+        with self._lock:
+            if question not in self._known:
+                self._known[question] = look_up()
+                self._is_new = True
+            return self._known[question]
 
     def _look_up(self, struct: str, path: str) -> Member | None:
         number = self._number(btf.STRUCT, struct)

@@ -18,10 +18,7 @@ async def opened(make: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        work.add_done_callback(_close)
+        await asyncio.wait([work])  # a thread cannot be stopped
+        if work.exception() is None:
+            work.result().close()
         raise
-
-
-def _close(work: "asyncio.Future[T]") -> None:
-    if not work.cancelled() and work.exception() is None:
-        work.result().close()

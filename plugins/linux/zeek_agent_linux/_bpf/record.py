@@ -1,6 +1,7 @@
 """The layout of a record, by which a program writes it and Python reads it."""
 
 import struct
+from typing import Any
 
 LETTERS = {"B": 1, "H": 2, "I": 4, "i": 4, "Q": 8, "q": 8}
 WORD = 8
@@ -36,7 +37,8 @@ class Record:
         if len(raw) % self.size:
             raise ValueError("truncated record")
         offset, size = self.places[field]
-        values: list[int] = (
-            memoryview(raw).cast(self._letters[field])[offset // size :: self.size // size].tolist()
-        )
+        whole: Any = memoryview(raw)
+        values: list[int] = whole.cast(self._letters[field])[
+            offset // size :: self.size // size
+        ].tolist()
         return values

@@ -5,12 +5,12 @@ The buffer is mapped twice in a row, so that no record is ever split.
 """
 
 import mmap
-import os
 import struct
 import threading
 from typing import NamedTuple
 
 from zeek_agent_linux._bpf import syscall
+from zeek_agent_linux._bpf.descriptors import Descriptors
 
 PAGE = mmap.PAGESIZE
 BUSY, DISCARDED = 1 << 31, 1 << 30
@@ -25,13 +25,18 @@ class Records(NamedTuple):
     buffer: bytes
     places: list[tuple[int, int]]
 
+    def split(self) -> list[bytes]:
+        """Return the records one by one."""
+        return [self.buffer[at : at + length] for at, length in self.places]
+
 
 class Ring:
     """A ring buffer in the kernel, and its mapping."""
 
     def __init__(self, size: int) -> None:
         """Make one of *size* bytes, a power of two and a multiple of the page."""
-        self.fd = syscall.create_map(syscall.RINGBUF, 0, 0, size)
+        self._files = Descriptors()
+        self.fd = self._files.add(syscall.create_map(syscall.RINGBUF, 0, 0, size))
         self._size = size
         self._lock = threading.Lock()
         try:
@@ -42,7 +47,7 @@ class Ring:
                 self._consumer.close()
                 raise
         except OSError:
-            os.close(self.fd)
+            self._files.close()
             raise
 
     def read(self, most: int) -> Records:
@@ -74,7 +79,7 @@ class Ring:
         if self.fd >= 0:
             self._consumer.close()
             self._data.close()
-            os.close(self.fd)
+            self._files.close()
             self.fd = -1
 
 

@@ -27,6 +27,8 @@ SLEEPABLE = 1 << 4
 GROWING = 1
 """Flag of a map: entries take memory when they are made (BPF_F_NO_PREALLOC)."""
 
+ATTEMPTS = 20
+"""The verifier gives up when a signal is pending, as it is whenever a child has ended."""
 ATTRIBUTES = 144
 LOG_BYTES = 1 << 18
 MACHINE = os.uname().machine
@@ -39,15 +41,16 @@ def call(command: int, attributes: bytes | bytearray) -> int:
     if number is None:
         raise OSError(errno.ENOSYS, f"BPF is not supported on {MACHINE}")
     buffer = ctypes.create_string_buffer(bytes(attributes), len(attributes))
-    result: int = _libc().syscall(number, command, buffer, len(attributes))
-    if result < 0:
+    library = ctypes.CDLL(None, use_errno=True)
+    code = 0
+    for _ in range(ATTEMPTS):
+        result: int = library.syscall(number, command, buffer, len(attributes))
+        if result >= 0:
+            return result
         code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "bpf")
-    return result
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+        if code not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise OSError(code, os.strerror(code), "bpf")
 
 
 def _charged(command: int, attributes: bytes | bytearray) -> int:

@@ -4,7 +4,17 @@ Sources: kernel/bpf/task_iter.c, net/ipv4/tcp_ipv4.c, net/ipv4/udp.c, include/ne
 """
 
 from zeek_agent_linux._bpf.assembler import (
-    R0, R1, R2, R6, R7, R8, R9, R10, Assembler, Helper, Writer,
+    R0,
+    R1,
+    R2,
+    R6,
+    R7,
+    R8,
+    R9,
+    R10,
+    Assembler,
+    Helper,
+    Writer,
 )  # fmt: skip
 from zeek_agent_linux._bpf.btf import Member
 from zeek_agent_linux._bpf.kernel import Kernel

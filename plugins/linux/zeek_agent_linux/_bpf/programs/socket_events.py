@@ -33,10 +33,9 @@ from zeek_agent_linux._bpf.btf import Member
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs.parts import hand_over
 from zeek_agent_linux._bpf.programs.sockets import (
-    IPV4,
-    IPV6,
     TCP,
     copy_addresses,
+    jump_if_at_work,
     jump_if_not_at_work,
     probe,
     put_process,
@@ -44,6 +43,7 @@ from zeek_agent_linux._bpf.programs.sockets import (
 from zeek_agent_linux._bpf.record import Record
 from zeek_agent_linux._bpf.session import Maps, MapSpec, Program
 
+UDP = 17
 ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, CLOSE, LAST_ACK, LISTEN = 1, 2, 3, 4, 7, 9, 10
 OPENED, ACCEPTED, OWNED, FAILED, LISTENS, CLOSED = 1, 2, 3, 4, 5, 6
 """Kinds of events; `ACCEPTED` has no process yet, and `OWNED` tells it later."""
@@ -52,7 +52,7 @@ OUT, IN = 1, 2
 EVENT = Record(
     time="Q", socket="Q", first="Q", since="Q", acked="Q", sent="Q", again="Q", received="Q",
     kind="I", netns="I", pid="I", uid="I", gid="I", direction="I", error="I", flags="I",
-    family="H", local_port="H", remote_port="H", unused="H", local="16s", remote="16s",
+    family="H", local_port="H", remote_port="H", protocol="H", local="16s", remote="16s",
     name="16s",
 )  # fmt: skip
 """Times in ns since boot: of the event, of the first one of the socket, and of the connection.
@@ -63,17 +63,35 @@ KNOWN = Record(
 )  # fmt: skip
 """What the map keeps of a socket."""
 MOST_SOCKETS = 1 << 20
-MAPS = {"sockets": MapSpec(syscall.HASH, 8, KNOWN.size, MOST_SOCKETS, syscall.GROWING)}
+MOST_PEERS = 16_384
+MAPS = {
+    "sockets": MapSpec(syscall.HASH, 8, KNOWN.size, MOST_SOCKETS, syscall.GROWING),
+    "peers": MapSpec(syscall.LRU_HASH, 8, 24, MOST_PEERS),
+}
 
 FIRST, SECOND, THIRD = Member(0, 8), Member(8, 4), Member(16, 4)
 """The arguments: a socket; at a change of state the old and the new one."""
-__all__ = ["IPV4", "IPV6", "TCP"]
 KEY = -(EVENT.size + 8)
 SCRATCH = KEY - 32
 
 
-def set_state(kernel: Kernel, maps: Maps) -> bytes:
+def by_process(kernel: Kernel, maps: Maps) -> bytes:
+    """Tell of changes of state that are the work of a process."""
+    return _set_state(kernel, maps, is_process=True)
+
+
+def by_packets(kernel: Kernel, maps: Maps) -> bytes:
+    """Tell of changes of state while packets are taken in."""
+    return _set_state(kernel, maps, is_process=False)
+
+
+def _set_state(kernel: Kernel, maps: Maps, *, is_process: bool) -> bytes:
     """Tell of sockets that change their state.
+
+    The kernel skips a program that it would have to run while the same one is
+    at work on that processor, and packets may come at any moment. So what a
+    process does and what packets do are told by two programs, of which one has
+    nothing to do at any time.
 
     R6 is what the map knows of the socket or 0, R7 the socket, R8 the old and R9
     the new state; the event is at the end of the stack.
@@ -84,6 +102,10 @@ def set_state(kernel: Kernel, maps: Maps) -> bytes:
     a.load(R9, R1, THIRD)
     a.load(R2, R7, kernel.member("sock", "sk_protocol"))
     a.jump_if(R2, "!=", TCP, "end")
+    if is_process:
+        jump_if_not_at_work(a, kernel, R7, "end")
+    else:
+        jump_if_at_work(a, kernel, R7, "end")
     row = _begin(a, maps)
     a.jump_if(R9, "==", SYN_SENT, "connects")
     a.jump_if(R9, "==", ESTABLISHED, "established")
@@ -113,6 +135,18 @@ def set_state(kernel: Kernel, maps: Maps) -> bytes:
     _remember(a, row, maps)
     a.jump("addresses")
 
+    _establish(a, row, maps)
+    _close(a, row, kernel, maps)
+    a.label("addresses")
+    _finish(a, row, kernel, maps)
+    a.label("is used")
+    jump_if_not_at_work(a, kernel, R7, "end")
+    _find_owner(a, row, kernel)
+    return a.code()
+
+
+def _establish(a: Assembler, row: Writer, maps: Maps) -> None:
+    """Tell of a connection that is there now: an accepted one is new, and has no process yet."""
     a.label("established")
     a.jump_if(R6, "==", 0, "is new")
     row.put("kind", OPENED)
@@ -132,20 +166,13 @@ def set_state(kernel: Kernel, maps: Maps) -> bytes:
     _remember(a, row, maps)
     a.jump("addresses")
 
-    _close(a, row, kernel, maps)
-    a.label("addresses")
-    _finish(a, row, kernel, maps)
-    a.label("is used")
-    jump_if_not_at_work(a, kernel, R7, "end")
-    _find_owner(a, row, kernel)
-    return a.code()
-
 
 def _begin(a: Assembler, maps: Maps) -> Writer:
     """Clear the event, and look the socket in R7 up: R6 is what is known of it."""
     row = Writer(a, EVENT)
     row.clear()
     row.put("socket", R7)
+    row.put("protocol", TCP)
     a.store(R10, KEY, R7)
     a.stack(R2, KEY)
     a.load_map(R1, maps.extra["sockets"])
@@ -256,20 +283,10 @@ def _find_owner(a: Assembler, row: Writer, kernel: Kernel) -> None:
 
 
 def receive(kernel: Kernel, maps: Maps) -> bytes:
-    """Tell whose an accepted connection is when it first receives; the first argument is the socket."""
-    return _use(kernel, maps, is_locked=True)
-
-
-def send(kernel: Kernel, maps: Maps) -> bytes:
-    """Tell whose an accepted connection is when it has first sent; the first argument is the socket."""
-    return _use(kernel, maps, is_locked=False)
-
-
-def _use(kernel: Kernel, maps: Maps, *, is_locked: bool) -> bytes:
+    """Tell whose an accepted connection is when it first receives; reads the socket."""
     a = Assembler()
     a.load(R7, R1, FIRST)
-    if is_locked:
-        jump_if_not_at_work(a, kernel, R7, "end")
+    jump_if_not_at_work(a, kernel, R7, "end")
     row = _begin(a, maps)
     a.jump_if(R6, "==", 0, "end")
     _find_owner(a, row, kernel)
@@ -278,11 +295,84 @@ def _use(kernel: Kernel, maps: Maps, *, is_locked: bool) -> bytes:
     return a.code()
 
 
-def programs(kernel: Kernel, *, owners: bool) -> list[Program]:
-    """Return the programs to attach; without *owners* none that finds those of accepted ones."""
-    all_ = [Program("inet_sock_set_state", set_state)]
-    if owners:
-        all_.append(Program("tcp_rcv_space_adjust", receive))
-        if kernel.has_tracepoint("sock_send_length"):  # from 6.3 on
-            all_.append(Program("sock_send_length", send))
-    return all_
+def send(kernel: Kernel, maps: Maps) -> bytes:
+    """Tell whose an accepted connection is when it has first sent; and of new peers over UDP.
+
+    Reads the socket, and whether sending failed. A UDP socket has no end that
+    the kernel tells of, so another one may lie where one has been: it is a new
+    one if process, ports or peer are others.
+    """
+    a = Assembler()
+    a.load(R7, R1, FIRST)
+    a.load(R9, R1, SECOND)
+    a.load(R8, R7, kernel.member("sock", "sk_protocol"))
+    a.jump_if(R8, "==", UDP, "is UDP")
+    a.jump_if(R8, "!=", TCP, "end")
+    row = _begin(a, maps)
+    a.jump_if(R6, "==", 0, "end")
+    _find_owner(a, row, kernel)
+
+    a.label("is UDP")
+    a.load(R2, R7, kernel.member("sock_common", "skc_dport"))
+    a.jump_if(R2, "==", 0, "end")  # it sends to anybody
+    a.jump_if(R9, "&", -(1 << 31), "end")  # an error, which is negative
+    row.clear()
+    row.put("protocol", UDP)
+    row.put("socket", R7)
+    row.put("kind", OPENED)
+    row.put("direction", OUT)
+    copy_addresses(a, row, kernel, R7, "datagram")
+    row.copy("local_port", R7, kernel.member("sock_common", "skc_num"))
+    put_process(a, row, kernel, SCRATCH, "end")
+    _end_if_told(a, row, maps)
+    _set_times(a, row, "first", "since")
+    a.label("hand over")
+    hand_over(a, maps, R10, row.start, EVENT.size)
+    return a.code()
+
+
+PEER = Record(pid="I", local_port="H", remote_port="H", remote="16s")
+"""What the map of UDP sockets has of each."""
+
+
+def _end_if_told(a: Assembler, row: Writer, maps: Maps) -> None:
+    """Be done if the peer of a UDP socket was told already; note it otherwise."""
+    start = SCRATCH - PEER.size
+    for field, (offset, size) in PEER.places.items():
+        for at in range(0, size, 8):
+            width = min(size, 8)
+            a.load(R1, R10, row.offset(field) + at, width)
+            a.store(R10, start + offset + at, R1, width)
+    a.store(R10, KEY, R7)
+    a.stack(R2, KEY)
+    a.load_map(R1, maps.extra["peers"])
+    a.call(Helper.MAP_LOOKUP)
+    a.jump_if(R0, "==", 0, "is new")
+    for at in range(0, PEER.size, 8):
+        a.load(R1, R0, at, 8)
+        a.load(R2, R10, start + at, 8)
+        a.jump_if(R1, "!=", R2, "is new")
+    a.jump("end")
+    a.label("is new")
+    a.load_map(R1, maps.extra["peers"])
+    a.stack(R2, KEY)
+    a.stack(R3, start)
+    a.move(R4, 0)
+    a.call(Helper.MAP_UPDATE)
+
+
+SENDS = "sock_send_length"
+"""Where a process has sent, from 6.3 on."""
+
+
+def programs(kernel: Kernel) -> list[Program]:
+    """Return the programs to attach: those whose tracepoints the kernel has."""
+    found = [
+        # A process's work is skipped only where packets come between, which is not its business.
+        Program("inet_sock_set_state", by_process, may_miss=True),
+        Program("inet_sock_set_state", by_packets),
+        Program("tcp_rcv_space_adjust", receive, may_miss=True),
+    ]
+    if kernel.has_tracepoint(SENDS):
+        found.append(Program(SENDS, send))
+    return found

@@ -57,6 +57,12 @@ def jump_if_not_at_work(a: Assembler, kernel: Kernel, sock: R, label: str) -> No
     a.jump_if(R1, "==", 0, label)
 
 
+def jump_if_at_work(a: Assembler, kernel: Kernel, sock: R, label: str) -> None:
+    """Go on at *label* if what happens is the work of the current process; uses R1."""
+    a.load(R1, sock, kernel.member("sock", "sk_lock.owned"))
+    a.jump_if(R1, "!=", 0, label)
+
+
 def put_process(a: Assembler, row: Writer, kernel: Kernel, scratch: int, label: str | None) -> None:
     """Put the current process, with its effective IDs, into a record.
 

@@ -5,6 +5,8 @@ that sleeps; so there are three. Sources: include/linux/sched.h,
 include/linux/sched/signal.h, include/linux/mm_types.h, kernel/bpf/task_iter.c.
 """
 
+import os
+
 from zeek_agent_linux._bpf.assembler import (
     R0,
     R1,
@@ -37,14 +39,15 @@ COUNTERS = 4
 RESIDENT = (0, 1, 3)
 
 NUMBERS = Record(
-    start="Q", utime="Q", stime="Q", runtime="Q", dead_utime="Q", dead_stime="Q",
-    dead_runtime="Q", told_utime="Q", told_stime="Q", vsize="Q", files="q", anonymous="q",
-    shared="q", group="Q", pid="I", ppid="I", uid="I", gid="I", ruid="I", rgid="I",
-    priority="i", flags="I", threads="I", tty_major="I", tty_minor="I", is_thread="I",
-    name="16s",
+    start="Q", utime="Q", stime="Q", runtime="Q", told_utime="Q", told_stime="Q", vsize="Q",
+    rsize="Q", group="Q", pid="I", ppid="I", uid="I", gid="I", ruid="I", rgid="I", priority="i",
+    flags="I", tty_major="I", tty_minor="I", is_thread="I", unused="I", name="16s",
 )  # fmt: skip
-"""A process: its CPU times are those of its first thread, of its dead threads, and those that
-``/proc`` told last, in ns; memory in pages. A further thread: only its process and times."""
+"""A process: its start, to a tick; its CPU times as ticks saw them and as the scheduler knows
+them, without those of other threads that are alive, and those that ``/proc`` told last, all in
+ns; memory in bytes. Of a further thread only its process and times."""
+TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+PAGE_SHIFT = os.sysconf("SC_PAGE_SIZE").bit_length() - 1
 
 
 def numbers(kernel: Kernel, *, threads: bool) -> bytes:
@@ -60,13 +63,13 @@ def numbers(kernel: Kernel, *, threads: bool) -> bytes:
     row = Writer(a, NUMBERS)
     row.clear()
     row.put("pid", R8)
-    _times(a, row, kernel)
     if threads:
         a.jump_if(R8, "==", R9, "process")
+        _times(row, kernel)
         row.put("is_thread", 1)
         a.jump("write")
         a.label("process")
-    row.copy("start", R7, start_time(kernel))
+    put_start(a, row, kernel)
     row.copy("name", R7, kernel.member("task_struct", "comm"))
     row.copy("flags", R7, kernel.member("task_struct", "flags"))
     row.copy("group", R7, kernel.member("task_struct", "cgroups"))
@@ -89,11 +92,27 @@ def start_time(kernel: Kernel) -> Member:
     return kernel.member("task_struct", "start_boottime" if has_new else "real_start_time")
 
 
-def _times(a: Assembler, row: Writer, kernel: Kernel) -> None:
-    """The CPU time of the thread in R7, as ticks saw it, and as the scheduler knows it."""
-    row.copy("utime", R7, kernel.member("task_struct", "utime"))
-    row.copy("stime", R7, kernel.member("task_struct", "stime"))
-    row.copy("runtime", R7, kernel.member("task_struct", "se.sum_exec_runtime"))
+def put_start(a: Assembler, row: Writer, kernel: Kernel) -> None:
+    """Put the start of the task in R7, cut to a tick as in ``/proc``; uses R1 and R2."""
+    a.load(R1, R7, start_time(kernel))
+    a.move(R2, R1)
+    a.math(R2, "%", TICK)
+    a.math(R1, "-", R2)
+    row.put("start", R1)
+
+
+TIMES = (
+    ("utime", "utime", "utime"),
+    ("stime", "stime", "stime"),
+    ("runtime", "se.sum_exec_runtime", "sum_sched_runtime"),
+)
+"""Times in a record, in a task, and in what its threads share of those that have ended."""
+
+
+def _times(row: Writer, kernel: Kernel) -> None:
+    """Put the CPU time of the thread in R7."""
+    for field, own, _ in TIMES:
+        row.copy(field, R7, kernel.member("task_struct", own))
 
 
 def _priority(a: Assembler, row: Writer, kernel: Kernel) -> None:
@@ -109,12 +128,13 @@ def _ids(a: Assembler, row: Writer, kernel: Kernel) -> None:
 
 
 def _signals(a: Assembler, row: Writer, kernel: Kernel) -> None:
-    """What all threads share: number, times of those that ended, controlling terminal."""
+    """Put CPU times with those of threads that have ended, and the controlling terminal."""
     a.load(R8, R7, kernel.member("task_struct", "signal"))
-    row.copy("threads", R8, kernel.member("signal_struct", "nr_threads"))
-    row.copy("dead_utime", R8, kernel.member("signal_struct", "utime"))
-    row.copy("dead_stime", R8, kernel.member("signal_struct", "stime"))
-    row.copy("dead_runtime", R8, kernel.member("signal_struct", "sum_sched_runtime"))
+    for field, own, ended in TIMES:
+        a.load(R1, R7, kernel.member("task_struct", own))
+        a.load(R2, R8, kernel.member("signal_struct", ended))
+        a.add(R1, R2)
+        row.put(field, R1)
     if kernel.has("signal_struct", "prev_cputime.utime"):
         row.copy("told_utime", R8, kernel.member("signal_struct", "prev_cputime.utime"))
         row.copy("told_stime", R8, kernel.member("signal_struct", "prev_cputime.stime"))
@@ -133,9 +153,17 @@ def _memory(a: Assembler, row: Writer, kernel: Kernel) -> None:
     """Memory of the task in R7; kernel threads and zombies have none."""
     a.load(R8, R7, kernel.member("task_struct", "mm"))
     a.jump_if(R8, "==", 0, "write")
-    row.copy("vsize", R8, kernel.member("mm_struct", "total_vm"))
-    for field, place in zip(("files", "anonymous", "shared"), resident(kernel), strict=True):
-        row.copy(field, R8, place)
+    a.load(R1, R8, kernel.member("mm_struct", "total_vm"))
+    a.math(R1, "<<", PAGE_SHIFT)
+    row.put("vsize", R1)
+    a.move(R2, 0)
+    for number, place in enumerate(resident(kernel)):
+        a.load(R1, R8, place)
+        a.jump_if(R1, "s<", 0, f"count {number}")  # a sum that is not complete
+        a.add(R2, R1)
+        a.label(f"count {number}")
+    a.math(R2, "<<", PAGE_SHIFT)
+    row.put("rsize", R2)
 
 
 def resident(kernel: Kernel) -> list[Member]:
@@ -247,7 +275,7 @@ def _texts(kernel: Kernel, buffer: int) -> tuple[Assembler, Writer]:
     row = Writer(a, TEXTS)
     row.clear()
     row.put("pid", R1)
-    row.copy("start", R7, start_time(kernel))
+    put_start(a, row, kernel)
     a.store(R10, row.offset("text"), 0, 4)  # the key: element 0
     a.stack(R2, row.offset("text"))
     a.load_map(R1, buffer)
