@@ -176,10 +176,10 @@ async def measure(children: list[int]) -> None:
 
 async def selective(table: Sockets, sql: Callable[..., Callable], pid: int) -> None:
     """Print what conditions and columns save."""
-    before = table._source._owners.scans
+    before = table._source._proc._owners.scans
     unowned = sql(COLUMNS.replace("pid, ", ""))
     kernel, taken, again = await medians(later(netlink_alone), unowned, sql(COLUMNS))
-    scans = table._source._owners.scans - before
+    scans = table._source._proc._owners.scans - before
     line("netlink alone", kernel)
     line("without pid and process", taken, taken / again, f"of asked again; {scans} processes")
     count = Counting()

@@ -4,41 +4,40 @@ import argparse
 import asyncio
 import errno
 import gc
+import importlib
 import io
 import os
 import sys
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from zeek_agent_core import __version__
 from zeek_agent_core import config as settings
+from zeek_agent_core.arguments import Parser
 from zeek_agent_core.config import Config
 from zeek_agent_core.errors import AgentError, ConfigError
 
 MODES = ("auto", "table", "line", "csv", "json", "jsonl", "markdown")
 OK, FAILED = 0, 1
+COMMANDS = {
+    "service": "zeek_agent_core.service.command",
+    "selftest": "zeek_agent_core.selftest",
+}
+"""First words that are uses of their own, and the modules whose `main` takes the rest."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What a write fails with where the disk, and not the agent, is to blame."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Prints its help on standard error, and ends with status 1 on bad usage."""
-
-    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - always the same place
-        """Print the help."""
-        self._print_message(self.format_help(), sys.stderr)
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end."""
-        self.print_usage(sys.stderr)
-        self.exit(FAILED, f"zeek-agent: {message}\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = Parser(prog="zeek-agent", description="Offer this host to Zeek, and to SQL.")
+    made = Parser(
+        prog="zeek-agent",
+        description="Offer this host to Zeek, and to SQL.",
+        epilog="zeek-agent service: run as a service of the system. "
+        "zeek-agent selftest: try all tables on this host.",
+    )
     add = made.add_argument
     # fmt: off
     add("-D", "--autodoc", action="store_true", help="print the schemas of all tables as JSON")
@@ -76,14 +75,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the agent as *arguments* say; return the exit status."""
     gc.disable()  # until all is loaded: nothing of that is garbage
-    options = parser().parse_args(arguments)
-    if options.version:
-        print(f"Zeek Agent v{__version__}", file=sys.stderr)
-        return OK
-    if options.words:
-        words = " ".join(options.words)
-        print(f"zeek-agent: ignored: {words} (statements are given with -e)", file=sys.stderr)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        if words and words[0] in COMMANDS:
+            return int(importlib.import_module(COMMANDS[words[0]]).main(words[1:]))
+        words, command, rest = _split(words)
+        options = parser().parse_args(words)
+        options.command, options.rest = command, rest
         return _run(options)
     except AgentError as error:
         print(f"zeek-agent: {error}", file=sys.stderr)
@@ -102,12 +100,27 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILED
 
 
+def _split(arguments: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """Return *arguments*, and the command of a pack with its own, if there may be one."""
+    if all("-" not in word.lstrip("-") or word.startswith("-") for word in arguments):
+        return arguments, None, []
+    from zeek_agent_core import subcommands  # noqa: PLC0415 - rarely wanted
+
+    return subcommands.split(arguments)
+
+
 def _give_up_output() -> None:
     """Drop what cannot be written, which Python would try again at its exit, and fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.version:
+        print(f"Zeek Agent v{__version__}", file=sys.stderr)
+        return OK
+    if options.words:
+        words = " ".join(options.words)
+        print(f"zeek-agent: ignored: {words} (statements are given with -e)", file=sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # text that the terminal cannot show
     status = _use(options)
@@ -133,6 +146,17 @@ def _use(options: argparse.Namespace) -> int:
         return _autodoc(config)
     if options.check_config or options.check_policy or options.test:
         return _check(options, config)
+    if options.command:
+        from zeek_agent_core import subcommands  # noqa: PLC0415 - one of several uses
+
+        work = subcommands.run(
+            config,
+            options.command,
+            options.rest,
+            is_remote=options.remote,
+            is_mock=options.use_mock_data,
+        )
+        return asyncio.run(work)
     if options.execute or options.remote:
         return asyncio.run(_answer(config, options))
     from zeek_agent_core import daemon  # noqa: PLC0415 - one of several uses

@@ -35,7 +35,8 @@ SETTINGS = (
     Setting("", "socket", "text", "socket", "socket that consoles connect to"),
     Setting("log", "level", "|".join(LEVELS), "log.level", "least level that is logged"),
     Setting("log", "type", "|".join(LOG_TYPES), "log.type", "where the log goes; `system` is the "
-            "platform's own log, on Linux syslog"),
+            "platform's own log: syslog, the unified log, the Event Log. A service logs to the "
+            "log of its manager, everything else to `stdout`"),
     Setting("log", "path", "text", "log.path", "file for type `file`"),
     Setting("log", "format", "|".join(LOG_FORMATS), "log.format", "form of a line: `text` for "
             "people, `json` for programs"),
@@ -57,6 +58,8 @@ SETTINGS = (
     Setting("zeek", "ssl_passphrase", "text", "zeek.ssl_passphrase", "passphrase of the key"),
     Setting("plugins", "block", "texts", "blocked", "plugins, distributions or tables to leave "
             "out"),
+    Setting("linux", "bpf", "flag", "linux.bpf", "whether tables may use BPF, which is faster and "
+            "sees more, where kernel and privileges allow"),
     Setting("limits", "time", "seconds", "limits.seconds", "time a statement may run"),
     Setting("limits", "rows", "count", "limits.rows", "rows it may return"),
     Setting("limits", "result", "mebibytes", "limits.result_bytes", "MiB of text it may return"),
@@ -196,11 +199,14 @@ def _mebibytes(value: Any) -> int:
 
 
 def check_table_settings(
-    section: str, given: Mapping[str, Any], defaults: Mapping[str, Any]
+    section: str, given: Mapping[str, Any], defaults: Mapping[str, Any], *, is_own: bool = False
 ) -> None:
-    """Raise `ConfigError` unless `[tables.<section>]` has keys and values like its *defaults*."""
+    """Raise `ConfigError` unless `[tables.<section>]` has keys and values like its *defaults*.
+
+    *is_own*: the section is a pack's own, `[<section>]`.
+    """
     for key, value in given.items():
-        where = f"[tables.{section}] {key}"
+        where = f"[{section}] {key}" if is_own else f"[tables.{section}] {key}"
         if key not in defaults:
             hint = nearest(key, defaults) if defaults else "; the table has no settings"
             raise ConfigError(f"unknown key {where}{hint}")

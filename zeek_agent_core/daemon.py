@@ -21,6 +21,7 @@ from zeek_agent_core.local.pack import configured_pack
 from zeek_agent_core.local.rotate import Rotation
 from zeek_agent_core.local.runner import Runner
 from zeek_agent_core.local.sink import Sink
+from zeek_agent_core.notify import Notifier
 from zeek_agent_core.remote.server import serving
 from zeek_agent_core.repl import shell
 from zeek_agent_core.repl.local import LocalBackend
@@ -38,10 +39,15 @@ async def run(
     is_mock: bool,
     ends_on_disconnect: bool,
     reload: Reload,
+    ended: asyncio.Event | None = None,
 ) -> int:
-    """Run an agent until a signal or its console ends it; SIGHUP reads the configuration again."""
+    """Run an agent until *ended* is set or a signal or its console ends it.
+
+    SIGHUP reads the configuration again.
+    """
     status = 0
-    ended = asyncio.Event()
+    ended = ended or asyncio.Event()
+    notifier = Notifier()
     asked = asyncio.Event()
     with ExitStack() as held:
         held.enter_context(_signals(ended, asked))
@@ -57,7 +63,9 @@ async def run(
                 runner = Runner(agent.scheduler, sink, ended.set)
                 await runner.update(configured_pack(config))
                 agent.spawn(runner.keep_rotating(), "rotation")
-            agent.spawn(_keep_reloading(asked, reload, runner), "reload")
+            agent.spawn(_keep_reloading(asked, reload, runner, notifier), "reload")
+            agent.spawn(notifier.keep_alive(), "signs of life")
+            notifier.ready(_summary(agent))
             async with zeeks.joined(agent, ended.set if ends_on_disconnect else None):
                 if is_interactive:
                     backend = LocalBackend(agent, ended.set, ended)
@@ -66,6 +74,7 @@ async def run(
                 else:
                     await ended.wait()
                 log.info("ending")
+                notifier.stopping()
     log.info("process terminated")
     return status
 
@@ -103,11 +112,15 @@ async def _serve_consoles(served: AsyncExitStack, agent: Agent, ended: asyncio.E
 
 
 def _announce(agent: Agent, *, is_mock: bool) -> None:
-    log.info("Zeek Agent v%s with %d tables", __version__, len(agent.database.tables))
+    log.info(_summary(agent))
     if agent.config.path is not None:
         log.info("configuration of %s", agent.config.path)
     if not is_mock and hasattr(os, "geteuid") and os.geteuid() != 0:
         log.warning("not running as root: information may be incomplete")
+
+
+def _summary(agent: Agent) -> str:
+    return f"Zeek Agent v{__version__} with {len(agent.database.tables)} tables"
 
 
 @contextmanager
@@ -139,21 +152,29 @@ def _sink(agent: Agent) -> Iterator[Sink]:
         yield sink
 
 
-async def _keep_reloading(asked: asyncio.Event, reload: Reload, runner: Runner | None) -> None:
+async def _keep_reloading(
+    asked: asyncio.Event, reload: Reload, runner: Runner | None, notifier: Notifier
+) -> None:
     """Read the configuration again whenever *asked* is set."""
     while True:
         await asked.wait()
         asked.clear()
-        try:
-            config = reload()
-            entries = configured_pack(config)
-            log_config = config.log
-            if runner is not None and log_config.type in (None, "stdout"):
-                log_config = replace(log_config, type="stderr")
-            logs.set_up(log_config)
-        except AgentError as error:
-            log.error("configuration not read again: %s", error)  # noqa: TRY400 - no trace
-            continue
-        if runner is not None:
-            await runner.update(entries)
-        log.info("configuration read again; plugins, limits and paths need a restart")
+        notifier.reloading()
+        await _reload(reload, runner)
+        notifier.tell(READY=1)
+
+
+async def _reload(reload: Reload, runner: Runner | None) -> None:
+    try:
+        config = reload()
+        entries = configured_pack(config)
+        log_config = config.log
+        if runner is not None and log_config.type in (None, "stdout"):
+            log_config = replace(log_config, type="stderr")
+        logs.set_up(log_config)
+    except AgentError as error:
+        log.error("configuration not read again: %s", error)  # noqa: TRY400 - no trace
+        return
+    if runner is not None:
+        await runner.update(entries)
+    log.info("configuration read again; plugins, limits and paths need a restart")

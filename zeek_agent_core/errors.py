@@ -6,6 +6,7 @@
     ├── ConfigError             a setting is wrong: what, where, what to write instead
     ├── PluginError             a plugin cannot be offered as it is
     ├── OutputError             a log or state file cannot be written
+    ├── ServiceError            the system's service manager does not do what it was asked
     ├── ZeekError               a value or message cannot pass between Zeek and the agent
     │   ├── DecodeError         a frame of Zeek's cannot be understood
     │   └── MessageError        an event of Zeek's is not as it should be; it is told so
@@ -17,9 +18,12 @@
         ├── ForbiddenError      it would do more than read tables
         ├── ParameterError      a table parameter is missing or of the wrong type
         ├── TableError          a table failed while it made its rows
+        ├── WaitingError        a table waits for somebody else; no asker sees it
         ├── LimitError          it needs more time, rows or memory than allowed
         └── StoppedError        it was cancelled, or the database closed under it
 """
+
+from collections.abc import Callable
 
 
 class AgentError(Exception):
@@ -36,6 +40,10 @@ class PluginError(AgentError):
 
 class OutputError(AgentError):
     """A log, history or state file cannot be written."""
+
+
+class ServiceError(AgentError):
+    """The agent cannot be made, started, stopped or looked up as a service of the system."""
 
 
 class ZeekError(AgentError):
@@ -94,6 +102,15 @@ class TableError(QueryError):
         super().__init__(f"table {table}: {reason}")
         self.table = table
         self.reason = reason
+
+
+class WaitingError(QueryError):
+    """A table waits for somebody else: the statement begins anew when the wait is over."""
+
+    def __init__(self, wait: Callable[[float], bool]) -> None:
+        """Call *wait* with seconds, in some thread, until it returns that the wait is over."""
+        super().__init__("a table waits for somebody else")
+        self.wait = wait
 
 
 class LimitError(QueryError):

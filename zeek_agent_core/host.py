@@ -51,12 +51,16 @@ class Host:
         root: str | Path = "/",
         settings: Mapping[str, Any] | None = None,
         agent: AgentFacts | None = None,
+        *,
+        uses_bpf: bool = True,
     ) -> None:
         """Use *root* for all paths; *settings* are the `[tables]` of the configuration."""
         self.root = Path(root)
         self.platform = platform()
         self.settings: Mapping[str, Any] = settings or {}
         self.agent = agent or AgentFacts()
+        self.uses_bpf = uses_bpf
+        """Whether tables may use BPF where the kernel has it."""
 
     def path(self, absolute: str) -> Path:
         """Return where the host's file *absolute* is found."""

@@ -1,12 +1,15 @@
 """Sets up logging: where it goes, and how a line looks."""
 
+import importlib.util
 import json
 import logging
 import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from zeek_agent_core.config import LogConfig
 from zeek_agent_core.errors import ConfigError
@@ -25,15 +28,22 @@ NAMES = {number: name for name, number in LEVELS.items()}
 COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m", "info": "\x1b[32m"}
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 IDENTIFIER = "zeek-agent"
+EVENT_SOURCE = "Zeek Agent"
+"""Name of the source in the Event Log of Windows."""
 LONGEST_MESSAGE = 30_000
 """Letters of a message to the journal: one datagram must hold it."""
 
 logging.addLevelName(TRACE, "TRACE")
 
 
-def set_up(config: LogConfig, *, default_type: str = "stdout", default_level: str = "info") -> None:
-    """Send the log where *config* says; raise `ConfigError` where that cannot be."""
-    handler = _handler(config, config.type or default_type)
+def set_up(
+    config: LogConfig, *, default_type: str | None = None, default_level: str = "info"
+) -> None:
+    """Send the log where *config* says; raise `ConfigError` where that cannot be.
+
+    Where neither it nor *default_type* says, `usual_type` does.
+    """
+    handler = _handler(config, config.type or default_type or usual_type())
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -41,6 +51,23 @@ def set_up(config: LogConfig, *, default_type: str = "stdout", default_level: st
     root.addHandler(handler)
     root.setLevel(LEVELS[config.level or default_level])
     logging.raiseExceptions = False
+
+
+def usual_type(environment: Mapping[str, str] = os.environ) -> str:
+    """Return where the log goes if nobody says: to the log that the service manager keeps.
+
+    systemd tells in `JOURNAL_STREAM` which file the journal reads, systemd.exec(5);
+    launchd gives a service its label in `XPC_SERVICE_NAME`.
+    """
+    if sys.platform == "darwin" and environment.get("XPC_SERVICE_NAME", "0") != "0":
+        return "system"
+    stream = environment.get("JOURNAL_STREAM")
+    if stream and Path(JOURNAL_SOCKET).exists():
+        for descriptor in (1, 2):
+            status = os.fstat(descriptor)
+            if stream == f"{status.st_dev}:{status.st_ino}":
+                return "journal"
+    return "stdout"
 
 
 def _handler(config: LogConfig, kind: str) -> logging.Handler:
@@ -73,9 +100,22 @@ def _formatted(handler: logging.Handler, form: str, *, is_terminal: bool) -> log
 
 
 def _system_handler() -> logging.Handler:
-    if sys.platform == "linux":
-        return SyslogHandler()
-    raise ConfigError("[log] type 'system' is not available on this platform; use 'file'")
+    if sys.platform == "win32":
+        return _event_log()
+    else:  # noqa: RET505 - so that a check of types for one system leaves out the other
+        return SyslogHandler()  # on macOS it ends in the unified log
+
+
+def _event_log() -> logging.Handler:
+    """Return a handler for the Application log of Windows."""
+    from logging.handlers import NTEventLogHandler  # noqa: PLC0415 - Windows only
+
+    if importlib.util.find_spec("win32evtlog") is None:
+        raise ConfigError(
+            "[log] type is 'system', but pywin32 is missing; install zeek-agent-windows, "
+            "which brings it, or use 'file'"
+        )
+    return NTEventLogHandler(EVENT_SOURCE)
 
 
 def component(record: logging.LogRecord) -> str:
@@ -159,8 +199,8 @@ class SyslogHandler(logging.Handler):
         super().__init__()
         import syslog  # noqa: PLC0415 - Unix only
 
-        self._syslog = syslog
-        syslog.openlog(IDENTIFIER, 0, syslog.LOG_USER)
+        self._syslog: Any = syslog
+        self._syslog.openlog(IDENTIFIER, 0, self._syslog.LOG_USER)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -177,7 +217,8 @@ class JournalHandler(logging.Handler):
     def __init__(self, path: str = JOURNAL_SOCKET) -> None:
         """Write to the socket *path*; raise `ConfigError` if there is no journal."""
         super().__init__()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        family = getattr(socket, "AF_UNIX")  # noqa: B009 - Windows has none
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.settimeout(0)
         try:
             self._socket.connect(path)

@@ -52,6 +52,8 @@ keep = 0
 default_pack = false
 [console]
 keys = "vi"
+[linux]
+bpf = false
 [policy]
 tables = ["us*", "zeek_agent"]
 deny_tables = "sockets"
@@ -85,6 +87,7 @@ EXPECTED = {
     "local.rotate_bytes": 0, "local.rotate_seconds": 0.0, "local.keep": 0,
     "local.default_pack": False,
     "console.keys": "vi",
+    "linux.bpf": False,
     "policy.tables": ("us*", "zeek_agent"), "policy.deny_tables": ("sockets",),
     "policy.paths": ("/etc/**",), "policy.deny_paths": ("/etc/shadow",),
     "policy.mask": ("users.email",), "policy.min_interval": 10.0, "policy.max_rows": 1000,
@@ -291,3 +294,13 @@ def test_variables_that_set_nothing_are_found():
         ("ZEEK_AGENT_LIMITS_ROWZ", "; did you mean ZEEK_AGENT_LIMITS_ROWS?")
     ]
     assert unknown_variables(["ZEEK_AGENT_COLOUR"]) == [("ZEEK_AGENT_COLOUR", "")]
+
+
+def test_a_section_of_a_pack():
+    """A pack's own section is kept as a table's settings are, beside theirs, in any order."""
+    given = {"osquery": {"timeout": 3.0}, "tables": {"files": {"max_matches": 3}}}
+    merged = {"osquery": {"timeout": 3.0}, "files": {"max_matches": 3}}
+    assert from_mapping(given).tables == merged
+    assert from_mapping(dict(reversed(given.items()))).tables == merged
+    with pytest.raises(ConfigError, match=r"'osquery' is a section; write \[osquery\]"):
+        from_mapping({"osquery": "on"})

@@ -20,7 +20,7 @@ from zeek_agent_linux.processes_events import ProcessesEvents
 from zeek_agent_core.table import Where
 from zeek_agent_core.testing.conformance import check_table
 
-FOLLOWING = ["proc connector", "tracefs"]
+FOLLOWING = ["BPF", "proc connector", "tracefs"]
 """Sources that miss no process."""
 ALL = [*FOLLOWING, "polling"]
 FEW = Where(frozenset({"time", "pid", "ppid", "uid", "state", "duration", "startup"}))
@@ -101,7 +101,7 @@ async def test_first_thread_ends_first(watch, act, source):
         (row,) = await seen.count(1, pid=pid, state="stopped")
     assert status == 3
     assert row["duration"] >= 50_000_000
-    assert row.get("exit_code") == (3 if source == "proc connector" else None)
+    assert row.get("exit_code") == (None if source == "tracefs" else 3)
 
 
 @pytest.mark.parametrize("source", FOLLOWING)

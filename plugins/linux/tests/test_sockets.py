@@ -226,7 +226,7 @@ def test_listeners_are_selected_by_the_kernel(host, sql, monkeypatch):
     assert {(family, protocol, only.states) for family, protocol, only in asked} == {
         (socket.AF_INET, 6, 1 << 10)
     }
-    assert table._source._owners.scans == 0
+    assert table._source._proc._owners.scans == 0
 
 
 @pytest.mark.skipif(not NETNS, reason="makes a network namespace")

@@ -19,7 +19,7 @@ from zeek_agent_core.api import Host
 from zeek_agent_core.table import Where
 from zeek_agent_core.testing.conformance import check_table
 
-ALL = ["tracefs", "polling"]
+ALL = ["BPF", "tracefs", "polling"]
 V4, V6 = "127.0.0.1", "::1"
 CLIENT = """
 import os, socket, sys, time
@@ -119,9 +119,10 @@ async def test_whole_life(watch, source, case):
     assert len({first["seuid"] for first, _ in pairs}) == 3
 
 
-async def test_short_connections(watch, act):
+@pytest.mark.parametrize("source", ["BPF", "tracefs"])
+async def test_short_connections(watch, act, source):
     """Of 5,000 processes that connect and end at once each is known, with its user."""
-    async with watch(SocketsEvents, "tracefs") as seen:
+    async with watch(SocketsEvents, source) as seen:
         server, status, _ = await act("tcp", 5000, 8, user=12345)
         assert status == 0
         await seen.count(1, pid=server, state="closed", direction=None)
@@ -132,22 +133,28 @@ async def test_short_connections(watch, act):
         len({row["pid"] for row in opened}) == len(opened) == len(closed) == len(accepted) == 5000
     )
     assert {row["process"] for row in opened} == {"actor"}
-    assert {row["pid"] for row in accepted} == {server}
+    acceptors = {row["pid"] for row in accepted}
+    if source == "BPF":  # it knows the child that accepts from the process that listens
+        assert len(acceptors - {server}) == 1  # what was reset before is the listener's still
+    else:
+        assert acceptors == {server}
     assert not any(row["incomplete"] for row in opened + closed + accepted)
     assert seen.collector.losses == {}
 
 
-async def test_refused(watch):
+@pytest.mark.parametrize("source", ["BPF", "tracefs"])
+async def test_refused(watch, source):
     """A connection that is refused has failed, with the port it was for."""
     with socket.socket() as unused:
         unused.bind((V4, 0))
         port = unused.getsockname()[1]
-        async with watch(SocketsEvents, "tracefs") as seen:
+        async with watch(SocketsEvents, source) as seen:
             with socket.socket() as client:
                 assert client.connect_ex((V4, port)) == errno.ECONNREFUSED
             (row,) = await seen.count(1, remote_port=port)
     assert (row["state"], row["direction"], row["pid"]) == ("failed", "out", os.getpid())
     assert row["remote_addr"] == V4
+    assert row.get("error") == (errno.ECONNREFUSED if source == "BPF" else None)
 
 
 @pytest.mark.parametrize("source", ALL)

@@ -33,7 +33,9 @@ Part = Callable[[str, dict[str, Any]], bool]
 class ProcessSource(Protocol):
     """What can serve the rows of ``processes``."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the source is called."""
 
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield the processes that *where* wants."""

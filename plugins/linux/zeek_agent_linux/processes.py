@@ -1,19 +1,26 @@
-"""``processes`` on Linux, from ``/proc``."""
+"""``processes`` on Linux, through BPF or from ``/proc``."""
 
 from collections.abc import Iterator
 
-from zeek_agent_core.api import Host, Row, Where, hookimpl
+from zeek_agent_core.api import Host, Origin, Row, Where, hookimpl
 from zeek_agent_core.schema import processes as schema
 from zeek_agent_linux._processes import ProcessSource, ProcSource
+from zeek_agent_linux._processes_bpf import BpfSource
 
 
 class Processes(schema.Processes):  # noqa: D101
     # The description is that of the declaration.
 
+    origin = Origin(
+        source="`/proc`",
+        needs="root for `exe`, `cwd` and others of other users' processes",
+        verified="tests on the running system",
+    )
+
     def __init__(self, host: Host) -> None:
         """Read the processes of *host*."""
         super().__init__(host)
-        self._source: ProcessSource = ProcSource(host, self.warn)
+        self._source: ProcessSource = BpfSource(host, self.warn, ProcSource(host, self.warn))
 
     @property
     def source(self) -> str:

@@ -1,19 +1,26 @@
-"""``sockets`` on Linux, from netlink and ``/proc``."""
+"""``sockets`` on Linux, through BPF or from netlink and ``/proc``."""
 
 from collections.abc import Iterator
 
-from zeek_agent_core.api import Host, Row, Where, hookimpl
+from zeek_agent_core.api import Host, Origin, Row, Where, hookimpl
 from zeek_agent_core.schema import sockets as schema
 from zeek_agent_linux._sockets import ProcSource, SocketSource
+from zeek_agent_linux._sockets_bpf import BpfSource
 
 
 class Sockets(schema.Sockets):  # noqa: D101
     # The description is that of the declaration.
 
+    origin = Origin(
+        source="netlink (`sock_diag`), `/proc` for owners and where netlink is not there",
+        needs="root for owners and for other network namespaces",
+        verified="tests on the running system",
+    )
+
     def __init__(self, host: Host) -> None:
         """Look at the sockets of *host*."""
         super().__init__(host)
-        self._source: SocketSource = ProcSource(host, self.warn)
+        self._source: SocketSource = BpfSource(host, self.warn, ProcSource(host, self.warn))
 
     @property
     def source(self) -> str:

@@ -1,0 +1,247 @@
+"""``sockets`` through BPF has the rows that netlink and ``/proc`` have."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+from collections import Counter
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from zeek_agent_linux import _netns
+from zeek_agent_linux._bpf.programs import open_sockets as programs
+from zeek_agent_linux._opensockets import Held, Wanted, parse_sockets
+from zeek_agent_linux._sockets import ProcSource
+from zeek_agent_linux._sockets_bpf import BpfSource
+from zeek_agent_linux.sockets import Sockets
+
+from zeek_agent_core.host import Host
+from zeek_agent_core.table import Where
+
+COLUMNS = tuple(column.name for column in Sockets.columns)
+V4, V6 = socket.AF_INET, socket.AF_INET6
+TRIES = 10
+"""Other sockets of the machine come and go meanwhile."""
+
+
+@contextmanager
+def child(work):
+    """Run *work* in a process that then sleeps; its ID."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            kept = work()
+            os.write(writer, b".")
+            signal.pause()
+            del kept
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        assert os.read(reader, 1)
+        yield pid
+    finally:
+        os.close(reader)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@contextmanager
+def namespace(name):
+    """Make a network namespace with a loopback that works."""
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+        yield f"/run/netns/{name}"
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+@pytest.fixture
+def sources():
+    """Return both sources."""
+    proc = ProcSource(Host(), lambda _: None)
+    bpf = BpfSource(Host(), lambda _: None, proc)
+    yield bpf, proc
+    bpf.close()
+
+
+def listed(source, **allowed):
+    """Return the rows of a source, how often each."""
+    where = Where(frozenset(COLUMNS), allowed=allowed)
+    return Counter(tuple(row.get(name) for name in COLUMNS) for row in source.rows(where))
+
+
+def assert_equal(sources, **allowed):
+    """Let both sources tell the same; return the rows."""
+    bpf, proc = sources
+    for _ in range(TRIES):
+        before, between, after = (
+            listed(bpf, **allowed),
+            listed(proc, **allowed),
+            listed(bpf, **allowed),
+        )
+        if before == between == after:
+            break
+    assert bpf.name == "BPF"
+    assert before == between
+    return before
+
+
+def all_kinds(stack):
+    """Open sockets of all kinds and states; return the port that most of them have."""
+    enter = stack.enter_context
+    server = enter(socket.create_server(("127.0.0.1", 0)))
+    address = server.getsockname()
+    enter(socket.create_connection(address))
+    enter(server.accept()[0])
+    enter(socket.create_connection(address))  # not accepted
+    closing = enter(socket.create_connection(address))
+    closing.close()  # not accepted either, and closed by its peer
+    client = socket.create_connection(address)
+    accepted, _ = server.accept()
+    client.close()
+    accepted.close()  # TIME_WAIT
+    both = enter(socket.create_server(("::", 0), family=V6, dualstack_ipv6=True))
+    enter(socket.create_connection(("127.0.0.1", both.getsockname()[1])))
+    for family, kind, protocol in (
+        (V4, socket.SOCK_DGRAM, 0), (V6, socket.SOCK_DGRAM, 0), (V4, socket.SOCK_RAW, 253),
+        (V6, socket.SOCK_RAW, 253), (V4, socket.SOCK_STREAM, 0),
+    ):  # fmt: skip
+        enter(socket.socket(family, kind, protocol))  # those that are not bound are not listed
+    for family, host in ((V4, "127.0.0.1"), (V6, "::1")):
+        bound = enter(socket.socket(family, socket.SOCK_DGRAM))
+        bound.bind((host, 0))
+        peer = enter(socket.socket(family, socket.SOCK_DGRAM))
+        peer.connect(bound.getsockname())
+    bound = enter(socket.socket(V4, socket.SOCK_STREAM))
+    bound.bind(("127.0.0.1", 0))
+    return address[1]
+
+
+def test_equal_to_netlink(sources):
+    """All rows are equal: of every kind and state, with a process and without."""
+    with ExitStack() as stack:
+        port = all_kinds(stack)
+        name = f"equal-{os.getpid()}"
+        inside = stack.enter_context(namespace(name))
+
+        def elsewhere():
+            _netns._enter(inside)
+            server = socket.create_server(("127.0.0.1", port))
+            client = socket.create_connection(server.getsockname())
+            return server, client  # and one that is not accepted
+
+        stack.enter_context(child(elsewhere))
+        shared = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        stack.enter_context(child(lambda: shared))
+        rows = assert_equal(sources)
+        states = {row[COLUMNS.index("state")] for row in rows}
+        assert {"LISTEN", "ESTABLISHED", "TIME_WAIT", None} <= states
+        assert {row[COLUMNS.index("protocol")] for row in rows} >= {6, 17, 255}
+        for allowed in (
+            {"local_port": {port}}, {"remote_port": {port}}, {"state": {"LISTEN"}},
+            {"state": {"TIME_WAIT", "ESTABLISHED"}}, {"protocol": {17}}, {"family": {"IPv6"}},
+            {"pid": {os.getpid()}}, {"local_addr": {"127.0.0.1"}},
+        ):  # fmt: skip
+            bpf, proc = sources
+            wanted = Counter({row: n for row, n in listed(proc).items() if matches(row, allowed)})
+            told = Counter({row: n for row, n in listed(bpf, **allowed).items()
+                            if matches(row, allowed)})  # fmt: skip
+            mine = [row for row in wanted if port in (row[5], row[7])]
+            assert all(told[row] == wanted[row] for row in mine), allowed
+            assert told
+
+
+def matches(row, allowed):
+    """Return whether SQLite would keep a row."""
+    return all(row[COLUMNS.index(name)] in values for name, values in allowed.items())
+
+
+def test_inherited_socket_belongs_to_the_oldest(sources):
+    """Of several processes that hold a socket the oldest has it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with child(lambda: server), child(lambda: server):
+            rows = assert_equal(sources, local_port={port})
+    owners = {row[0] for row in rows if row[COLUMNS.index("local_port")] == port}
+    assert owners == {os.getpid()}
+
+
+@pytest.mark.skipif(not hasattr(socket, "IPPROTO_MPTCP"), reason="Python knows no MPTCP")
+def test_multipath(sources):
+    """A connection of MPTCP is that of the process that holds the socket above it."""
+    try:
+        server = socket.socket(V4, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+    except OSError:
+        pytest.skip("the kernel has no MPTCP")
+    with server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        rows = assert_equal(sources, local_port={server.getsockname()[1]})
+        assert {row[0] for row in rows if row[5] == server.getsockname()[1]} == {os.getpid()}
+
+
+def test_hidden_socket(sources):
+    """A socket in no process's hands, on its way from one to another, is listed all the same."""
+    sender, receiver = socket.socketpair(socket.AF_UNIX)
+    with sender, receiver:
+        server = socket.create_server(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        socket.send_fds(sender, [b"x"], [server.fileno()])
+        server.close()
+        for _ in range(2):
+            rows = assert_equal(sources)
+            mine = [row for row in rows if row[COLUMNS.index("local_port")] == port]
+            assert [(row[0], row[COLUMNS.index("state")]) for row in mine] == [(None, "LISTEN")]
+
+
+def test_turned_off(sql):
+    """Turned off, the table is served by netlink, and has no reason to warn."""
+    table = Sockets(Host(uses_bpf=False))
+    sql("SELECT pid FROM sockets", table)
+    assert table.source == "sock_diag"
+    assert "BPF" not in (table.last_warning or "")
+
+
+def test_falls_back(host, sql, monkeypatch):
+    """If the kernel refuses, the rows come from netlink, and the table says why."""
+    monkeypatch.setattr("zeek_agent_linux._bpf.syscall.NUMBERS", {os.uname().machine: 0xFFFF})
+    table = Sockets(host())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        rows = sql(f"SELECT pid FROM sockets WHERE +local_port = {port}", table)
+    assert rows == [(os.getpid(),)]
+    assert table.source == "sock_diag"
+
+
+numbers = st.integers(1, 2**64 - 1)
+
+
+@given(st.lists(st.one_of(numbers, st.tuples(numbers, numbers))))
+def test_sockets(told):
+    """Addresses and records are told apart wherever they stand."""
+    raw, records = b"", []
+    for each in told:
+        if isinstance(each, int):
+            raw += struct.pack("=Q", each)
+        else:
+            record = struct.pack("=QQQ", each[0], 0, each[1]).ljust(programs.OPEN.size, b"\0")
+            records.append(record)
+            raw += bytes(8) + record
+    addresses, found = parse_sockets(raw)
+    assert addresses == {each for each in told if isinstance(each, int)}
+    assert found == b"".join(records)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes(raw):
+    """Bytes that the kernel never wrote end in a `ValueError`, nothing else."""
+    with suppress(ValueError):
+        parse_sockets(raw)
+    with suppress(ValueError):
+        list(Held(raw).chosen(Wanted(Where(frozenset(), allowed={"local_port": {80}}))))

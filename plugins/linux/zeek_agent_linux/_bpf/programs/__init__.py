@@ -1,0 +1,1 @@
+"""The programs, each a function that assembles it for one kernel."""

@@ -1,0 +1,332 @@
+"""``processes_events`` from programs at the scheduler's tracepoints.
+
+Everything is collected in the kernel at the moment it happens, so a process
+that lives for a millisecond is told of as completely as any other.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from zeek_agent_core.api import Row, Source, Sourced, Where, storable, text
+from zeek_agent_linux import _processes_bpf, _procfs, _procseed
+from zeek_agent_linux._boottime import TICK, BootTime
+from zeek_agent_linux._bpf.choice import explained
+from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
+from zeek_agent_linux._bpf.opening import opened
+from zeek_agent_linux._bpf.programs import process_events as programs
+from zeek_agent_linux._bpf.programs import tasks
+from zeek_agent_linux._bpf.ring import Records
+from zeek_agent_linux._bpf.session import Session
+from zeek_agent_linux._cgroupids import NONE, GroupSets
+from zeek_agent_linux._kernelclock import KernelClock
+from zeek_agent_linux._processes import PAGE, ProcSource
+from zeek_agent_linux._procrows import ProcessRows
+from zeek_agent_linux._proctree import Process
+from zeek_agent_linux._readable import Readable
+from zeek_agent_linux._tasks import Tasks, adjusted
+
+UNSET = 0xFFFFFFFF
+"""The login's user ID of a process that belongs to no login."""
+CHECK_STATUS = 127 << 8
+"""How a child ends that could not execute its program."""
+MOST_TEXTS = 16_384
+SEEDED = frozenset({"pid", "startup", "name", "exe", "cmdline", "cwd"})
+
+
+Fields = tuple[Any, ...]
+(
+    GROUP, CGROUP, GROUPS, UTIME, STIME, RUNTIME, VSIZE, FILES, ANONYMOUS, SHARED, KIND, PID, PPID,
+    PRIORITY, STATUS, FLAGS, PATH, NAME,
+) = (
+    programs.EVENT.names.index(name)
+    for name in (
+        "group", "cgroup", "groups", "utime", "stime", "runtime", "vsize", "files", "anonymous",
+        "shared", "kind", "pid", "ppid", "priority", "status", "flags", "path", "name",
+    )
+)  # fmt: skip
+
+
+class Program(NamedTuple):
+    """What a process executes, or what it has from the process that made it."""
+
+    start: int
+    """When the process started, in ns since boot."""
+    name: str | None
+    exe: str | None
+    cmdline: str | None
+    cwd: str | None
+
+
+class BpfSource(Source):
+    """Every process, however short it lives, with all that it is asked for."""
+
+    name = "BPF"
+
+    def __init__(self, table: Sourced) -> None:
+        """Serve *table*."""
+        super().__init__(table)
+        self._clock = KernelClock(BootTime("/proc"))
+        self._rows = ProcessRows(table)
+        self._programs: dict[int, Program] = {}
+        self._groups = GroupSets(self._members)
+        self._tasks: Tasks | None = None
+        self._kernel: Kernel | None = None
+        self._has_groups = True
+        self._paths: dict[bytes, str] = {}
+        self._lines: dict[bytes, str | None] = {}
+
+    def check(self) -> None:
+        """Load and attach, and see whether a child of the agent is told of as it was."""
+        try:
+            kernel = kernel_of(self.table.host)
+            with _session(kernel, ends=True) as session:
+                _check(session)
+            kernel.save()
+        except OSError as error:
+            raise explained(error) from error
+
+    def existing(self) -> Iterable[Row]:
+        """Return all processes that run."""
+        return _procseed.running(self.table.host, self.table.wanted.columns)
+
+    async def events(self) -> AsyncIterator[Sequence[Row]]:
+        """Yield what happens to processes."""
+        kernel = self._kernel = kernel_of(self.table.host)
+        self._rows.refresh()
+        has_ends = self._needs_ends()
+        session = await opened(lambda: _session(kernel, ends=has_ends))
+        try:
+            yield []
+            if not self.table.wanted.columns.isdisjoint({"cgroup", "container"}):
+                self._tasks = await opened(lambda: Tasks(kernel))
+            if has_ends:
+                await self._seed()
+            while True:
+                await Readable(session.files).wait()
+                async for rows in self._drained(session):
+                    yield rows
+                if not has_ends and self._needs_ends():
+                    session.close()
+                    has_ends = True
+                    session = await opened(lambda: _session(kernel, ends=True))
+                    await self._seed()
+        finally:
+            session.close()
+            if self._tasks is not None:
+                self._tasks.close()
+                self._tasks = None
+
+    def _needs_ends(self) -> bool:
+        """Return whether a query wants to know more than which programs are executed."""
+        return self._rows.wants_stopped or self._rows.wants_forked
+
+    async def _seed(self) -> None:
+        """Learn what is executed already."""
+        self._programs = await asyncio.to_thread(self._running)
+
+    def _running(self) -> dict[int, Program]:
+        host, warn = self.table.host, self.table.warn
+        source = _processes_bpf.BpfSource(host, warn, ProcSource(host, warn))
+        try:
+            return {
+                row["pid"]: Program(
+                    self._clock.started(row.get("startup", 0)), row.get("name"), row.get("exe"),
+                    row.get("cmdline"), row.get("cwd"),
+                )
+                for row in source.rows(Where(SEEDED))
+            }  # fmt: skip
+        finally:
+            source.close()
+
+    async def _drained(self, session: Session) -> AsyncIterator[Sequence[Row]]:
+        """Yield all that has gathered, in slices that take a few milliseconds."""
+        while (records := session.read()).places:
+            yield self._work(records)
+            await asyncio.sleep(0)
+        lost = session.lost()
+        if lost:
+            self.table.lose("kernel", lost)
+            alive = set(map(int, _procfs.listed("/proc")))
+            for pid in self._programs.keys() - alive:
+                del self._programs[pid]
+
+    def _work(self, records: Records) -> list[Row]:
+        self._clock.refresh()
+        self._rows.refresh()
+        self._has_groups = not self.table.wanted.columns.isdisjoint({"cgroup", "container"})
+        rows = (self._row(fields, records.buffer, place) for fields, place in parse(records))
+        return [row for row in rows if row is not None]
+
+    def _row(self, fields: Fields, raw: bytes, place: int) -> Row | None:
+        kind = fields[KIND]
+        if kind == programs.EXEC:
+            program = self._program(fields, raw, place)
+            if self._needs_ends():
+                self._programs[fields[PID]] = program
+            if not self._rows.wants_started:
+                return None
+            process, time, startup = self._process(fields, program)
+            return self._rows.started(process, time, startup, usage(fields))
+        if kind == programs.FORK:
+            return self._forked(fields)
+        return self._exited(fields)
+
+    def _forked(self, fields: Fields) -> Row | None:
+        parent = self._programs.get(fields[PPID])
+        if parent is not None:
+            # The parent may be in another directory by now.
+            program = Program(fields[1], parent.name, parent.exe, parent.cmdline, None)
+            self._programs[fields[PID]] = program
+        else:
+            program = self._unknown(fields)
+        if not self._rows.wants_forked:
+            return None
+        process, time, startup = self._process(fields, program)
+        return self._rows.forked(process, time, startup, usage(fields))
+
+    def _exited(self, fields: Fields) -> Row | None:
+        program = self._programs.pop(fields[PID], None)
+        if not self._rows.wants_stopped:
+            return None
+        # The start of those that were there before is known to a tick only.
+        if program is None or abs(program.start - fields[1]) > TICK:
+            program = self._unknown(fields)
+        process, time, startup = self._process(fields, program)
+        process.ended = fields[0]
+        return self._rows.stopped(process, time, startup, fields[STATUS], usage(fields))
+
+    def _program(self, fields: Fields, raw: bytes, place: int) -> Program:
+        """Return what the texts behind a record tell."""
+        flags = fields[FLAGS]
+        path, exe, cwd, line = fields[PATH : PATH + 4]
+        at = place + programs.EVENT.size
+        name = self._path(raw[at : at + path - 1]) if path > 1 else None
+        at += path
+        program = self._walked(
+            raw[at : at + exe], flags & programs.EXE_DELETED, flags & programs.EXE_CUT
+        )
+        at += exe
+        directory = self._walked(
+            raw[at : at + cwd], flags & programs.CWD_DELETED, flags & programs.CWD_CUT
+        )
+        at += cwd
+        is_missing = flags & programs.ARGUMENTS_MISSING
+        arguments = None if is_missing else self._line(raw[at : at + line])
+        return Program(fields[1], name, program, arguments, directory)
+
+    @staticmethod
+    def _unknown(fields: Fields) -> Program:
+        """Return what is known of a process that was not seen to execute anything."""
+        name = _procfs.name(fields[NAME].partition(b"\0")[0])
+        return Program(fields[1], name, None, None, None)
+
+    def _process(self, fields: Fields, program: Program) -> tuple[Process, int, int | None]:
+        """Return a process, and when it did what it did (µs) and began (ns)."""
+        time, start, pid = fields[0], fields[1], fields[PID]
+        ppid, uid, gid, ruid, rgid, auid = fields[PPID : PPID + 6]
+        cgroup, container = NONE
+        if self._has_groups:
+            key = fields[GROUP], fields[GROUPS]
+            cgroup, container = self._groups.find(key, fields[CGROUP])
+        process = Process(
+            pid, ppid, start, program.name, ruid, uid, rgid, gid, program.exe, program.cmdline,
+            program.cwd, None if auid == UNSET else auid, cgroup, container,
+        )  # fmt: skip
+        return process, self._clock.micros(time), self._clock.startup(start)
+
+    def _path(self, raw: bytes) -> str:
+        known = self._paths.get(raw)
+        if known is None:
+            if len(self._paths) >= MOST_TEXTS:
+                self._paths.clear()
+            known = self._paths[raw] = storable(os.fsdecode(raw))
+        return known
+
+    def _walked(self, raw: bytes, deleted: int, cut: int) -> str | None:
+        """Return the path whose names the kernel gave from the last to the first."""
+        if cut:
+            return None
+        path = self._path(joined(raw))
+        return f"{path} (deleted)" if deleted else path
+
+    def _line(self, raw: bytes) -> str | None:
+        if raw not in self._lines:
+            if len(self._lines) >= MOST_TEXTS:
+                self._lines.clear()
+            line = _procfs.parse_cmdline(raw)
+            self._lines[raw] = None if line is None else text(line)
+        return self._lines[raw]
+
+    def _members(self) -> dict[int, int]:
+        """Return a process of each set of control groups."""
+        if self._tasks is None:
+            if self._kernel is None:
+                return {}
+            self._tasks = Tasks(self._kernel)
+        names = tasks.NUMBERS.names
+        group, pid, flags = (names.index(name) for name in ("group", "pid", "flags"))
+        return {
+            fields[group]: fields[pid]
+            for fields in tasks.NUMBERS.struct.iter_unpack(self._tasks.numbers(threads=False))
+            if not fields[flags] & tasks.EXITING
+        }
+
+
+def parse(records: Records) -> Iterator[tuple[Fields, int]]:
+    """Yield the fields of each record and where it begins; one that is cut is passed over."""
+    raw, unpack, size = records.buffer, programs.EVENT.struct.unpack_from, programs.EVENT.size
+    for place, length in records.places:
+        if length >= size:
+            yield unpack(raw, place), place
+
+
+def joined(raw: bytes) -> bytes:
+    """Return the path of names that each end with a NUL, the last one first."""
+    names = raw.split(b"\0")
+    names.reverse()
+    return b"/".join(names) or b"/"
+
+
+def usage(fields: Fields) -> dict[str, Any]:
+    """Return the columns of a row that are not kept with a process."""
+    user, system = adjusted(fields[UTIME], fields[STIME], fields[RUNTIME], 0, 0)
+    extra = {
+        "priority": str(fields[PRIORITY]),
+        "utime": user,
+        "stime": system,
+        "duration": max(fields[0] - fields[1], 0),
+    }
+    if fields[VSIZE]:
+        resident = max(fields[FILES], 0) + max(fields[ANONYMOUS], 0) + max(fields[SHARED], 0)
+        extra["vsize"] = fields[VSIZE] * PAGE
+        extra["rsize"] = resident * PAGE
+    return extra
+
+
+def _session(kernel: Kernel, *, ends: bool) -> Session:
+    return Session(kernel, programs.programs(ends=ends), programs.MAPS)
+
+
+def _check(session: Session) -> None:
+    """Raise `OSError` unless a child that executes nothing is told of as it was."""
+    with suppress(FileNotFoundError):  # as it should be; the child has ended
+        os.waitpid(os.posix_spawn("/proc/self/nothing", ["nothing"], {}), 0)
+    own, seen = os.getpid(), set()
+    while (records := session.read()).places:
+        for fields, _ in parse(records):
+            if fields[PPID] != own:
+                continue
+            if fields[PPID + 1 : PPID + 5] != (
+                os.geteuid(),
+                os.getegid(),
+                os.getuid(),
+                os.getgid(),
+            ):
+                raise OSError("self-check failed: IDs differ")
+            if fields[KIND] == programs.FORK or fields[STATUS] == CHECK_STATUS:
+                seen.add(fields[KIND])
+    if not seen >= {programs.FORK, programs.EXIT}:
+        raise OSError("self-check failed: the agent's own child was not told of")
