@@ -7,6 +7,7 @@ users. Every connection gives a line ``side lport rport pid uid``, written by
 the process that holds the socket.
 """
 
+import encodings.idna  # noqa: F401 - loaded now, as other users may not be able to read it
 import itertools
 import os
 import pwd
@@ -16,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 
 USERS = [pwd.getpwnam(name).pw_uid for name in ("root", "daemon", "www-data", "nobody")]
 LIVES = [(0.80, 0.0, 0.05), (0.15, 0.1, 2.0), (0.05, 3.0, 15.0)]
@@ -40,6 +42,9 @@ def spawn(uid: int, work, *arguments) -> int:
         os.setuid(uid)
         work(*arguments)
         status = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         os._exit(status)
 

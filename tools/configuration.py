@@ -16,7 +16,7 @@ program. On macOS it is `zeek-agent.cfg` in `ZeekAgent` below Application
 Support, on Windows in `ZeekAgent` below `%PROGRAMDATA%`. No file is fine: every
 key has a default.
 
-Every key but those of `[tables]` and `[[query]]` can be set in the environment
+Every key but those of `[tables]`, `[osquery]` and `[[query]]` can be set in the environment
 too: `[log] level` as `ZEEK_AGENT_LOG_LEVEL`, `state-dir` as
 `ZEEK_AGENT_STATE_DIR`, lists separated by commas. The environment wins over the
 file, and the command line over both; `-z` adds to the destinations. Unknown keys
@@ -35,6 +35,17 @@ Settings that tables read.
 | `[tables.files] max_matches` | 100000 | paths a pattern may match; more is an error |
 | `[tables.files] max_line_bytes` | 1048576 | a longer line is cut, and counted as a warning |
 | `[tables.files] max_hash_bytes` | 1073741824 | a larger file is not hashed, and counted |
+| `[tables.files_events] paths` | see its page | patterns of what is watched |
+| `[tables.files_events] max_watches` | 20000 | directories that are watched at most |
+| `[tables.files_events] rescan_interval` | 60 | seconds between two looks of the source `rescan` |
+| `[tables.logins_events] directory` | "" | another journal to read |
+| `[tables.logins_events] catch_up` | 86400 | seconds to look back after a pause |
+| `[tables.system_logs_events] fields` | `[]` | for the column `fields`; `["*"]`: all |
+| `[tables.system_logs_events] directory` | "" | another journal to read |
+| `[tables.system_logs_events] files` | see its page | files of syslog, where there is no journal |
+| `[tables.system_logs_events] catch_up` | 86400 | seconds to go back at most when the agent did not run |
+| `[tables.system_logs_events] catch_up` | 86400 | seconds to look back after a pause |
+| `[tables.audit] ...` | | see [auditing](auditing.md) |
 | `[tables.processes_events] source` | "" | the only source to use, by its name; empty: the best that works |
 | `[tables.processes_events] initial` | false | whether to begin with what runs already, in state `running` |
 | `[tables.processes_events] forks` | false | whether processes that are made are told before they execute a program, in state `forked` |
@@ -44,7 +55,31 @@ Settings that tables read.
 | `[tables.sockets_events] initial` | false | whether to begin with what is open already, in state `open` |
 | `[tables.sockets_events] interval` | 2 | seconds between two looks of the source `polling`, or at UDP sockets of others |
 | `[tables.sockets_events] mount_tracefs` | true | as for `processes_events` |
+| `[tables.system_logs_events] catch_up` | 86400 | seconds to look back after a pause |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
+| `[tables.registry] max_matches` | 100000 | keys a pattern may match; more is an error |
+| `[tables.registry] max_value_bytes` | 65536 | longer data is cut, and counted as a warning |
+
+These are Linux's and the registry's; the tables of other systems have
+[some of their own](macos-and-windows.md).
+
+## [osquery]
+
+With the pack `zeek-agent-osquery`; see [osquery](osquery.md#settings).
+
+| Key | Default | |
+|---|---|---|
+| `extensions_socket` | none | osquery's extension socket; without it osquery is not asked |
+| `timeout` | 5 | seconds that an answer may take |
+| `retry_interval` | 30 | most seconds between two attempts to reach osquery |
+| `refresh_interval` | 60 | seconds after which osquery is asked which tables it has |
+| `prefix` | `"osquery_"` | what the names of osquery's tables begin with |
+| `plain_names` | true | whether they have their own names too, where those are free |
+| `include_events` | `[]` | tables of events to offer, as patterns |
+| `exclude` | `[]` | tables to leave out, as patterns |
+| `allow_queries` | false | whether osquery runs whole statements: `osquery('SELECT ...')` |
+| `max_rows` | 100000 | rows of one answer; more is an error |
+| `max_reply` | 64 | MiB of one answer; more is an error |
 
 ## [[query]]
 

@@ -1,4 +1,4 @@
-"""Writes what follows from the declarations of tables: their pages and all indexes.
+"""Writes what follows from the declarations of tables: pages, indexes, records of Zeek scripts.
 
 The tables are those of the entry points in the source trees, and those that
 `zeek_agent_core.schema` declares for packs to come. ``--check`` writes nothing
@@ -15,11 +15,11 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKS = ("linux", "darwin", "windows")
+PACKS = ("linux", "darwin", "windows", "osquery")
 sys.path[:0] = [str(ROOT), *(str(ROOT / "plugins" / pack) for pack in PACKS)]
 
-from tools import configuration  # noqa: E402
-from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Evented, Table  # noqa: E402
+from tools import configuration, zeek_records  # noqa: E402
+from zeek_agent_core.table import EQ, PREFIX, RANGE, Column, Evented, Origin, Table  # noqa: E402
 
 NOTE = "<!-- Written by tools/generate.py from the table's declaration. -->"
 CONFIGURATION_NOTE = "<!-- Written by tools/generate.py from zeek_agent_core/config_keys.py. -->"
@@ -34,6 +34,8 @@ class Documented:
 
     table: type[Table]
     providers: tuple[str, ...]
+    origins: tuple[tuple[str, Origin], ...] = ()
+    """The systems whose packs say where the rows come from."""
 
     @property
     def kind(self) -> str:
@@ -50,7 +52,10 @@ def documented() -> dict[str, Documented]:
             for table in declared(importlib.import_module(module)):
                 known = found.get(table.name, Documented(table, ()))
                 providers = (*known.providers, str(project["name"]))
-                found[table.name] = Documented(known.table, providers)
+                origins = known.origins
+                if table.origin is not None:
+                    origins += ((SYSTEMS[folder.name], table.origin),)
+                found[table.name] = Documented(known.table, providers, origins)
     for file in sorted((ROOT / "zeek_agent_core/schema").glob("[!_]*.py")):
         for table in declared(importlib.import_module(f"zeek_agent_core.schema.{file.stem}")):
             found.setdefault(table.name, Documented(table, ()))
@@ -78,13 +83,15 @@ def page(entry: Documented) -> str:
         rows = [(f"`{c.name[1:]}`", c.type, default(c), c.description) for c in parameters]
         parts += ["## Parameters", how_to_give(table, parameters)]
         parts.append(grid(("Parameter", "Type", "Default", "Description"), rows))
-    columns = [(f"`{c.name}`", kind(c), c.description, conditions(c)) for c in shown]
+    columns = [(f"`{c.name}`", kind(c), description(c), conditions(c)) for c in shown]
     parts += ["## Columns", grid(("Column", "Type", "Description", "Passed on"), columns)]
     if any(column.pushdown for column in shown):
         parts.append(
             "A condition that is *passed on* lets the table produce fewer rows; "
             "all others are applied to the rows it has produced."
         )
+    if entry.origins:
+        parts += ["## Where the rows come from", origins(entry)]
     if table.examples:
         parts += ["## Examples", *(f"```sql\n{sql};\n```" for sql in table.examples)]
     return "\n\n".join(parts) + "\n"
@@ -107,6 +114,15 @@ def systems(table: type[Table]) -> str:
     return ", ".join(SYSTEMS[name] for name in SYSTEMS if name in table.platforms)
 
 
+def origins(entry: Documented) -> str:
+    """Return what each system is asked, what that needs, and what stays NULL there."""
+    rows = [
+        (system, o.source, o.needs, ", ".join(f"`{name}`" for name in o.null) or "-", o.verified)
+        for system, o in entry.origins
+    ]
+    return grid(("System", "Source", "Needs", "Always NULL", "Verified with"), rows)
+
+
 def how_to_give(table: type[Table], parameters: Iterable[Column]) -> str:
     """Return a sentence on how to give the parameters of *table*."""
     names = [column.name for column in parameters]
@@ -124,6 +140,12 @@ def default(column: Column) -> str:
 def kind(column: Column) -> str:
     """Return the type of *column*, with that of its elements."""
     return f"{column.type} of {column.element}" if column.element else str(column.type)
+
+
+def description(column: Column) -> str:
+    """Return what *column* is, with its older names."""
+    older = ", ".join(f"`{alias}`" for alias in column.aliases)
+    return f"{column.description} (also known as {older})" if older else column.description
 
 
 def conditions(column: Column) -> str:
@@ -177,6 +199,8 @@ def files(tables: Mapping[str, Documented]) -> dict[Path, str]:
         provided = [e for e in tables.values() if f"zeek-agent-{pack}" in e.providers]
         listed = index(provided, "../../docs/tables/")
         written[readme] = between(readme.read_text(), listed, readme)
+    for script in zeek_records.scripts(ROOT):
+        written[script] = zeek_records.with_records(script.read_text(), lambda n: tables[n].table)
     return written
 
 

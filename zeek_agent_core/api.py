@@ -1,9 +1,10 @@
 """The public names: all that a plugin imports, here or from `zeek_agent_core.schema`."""
 
-from zeek_agent_core.errors import ParameterError, TableError
+from zeek_agent_core.errors import ConfigError, ParameterError, TableError, WaitingError
 from zeek_agent_core.hookspecs import hookimpl
 from zeek_agent_core.host import Host
-from zeek_agent_core.sources import Source, Sourced
+from zeek_agent_core.identity import write_private
+from zeek_agent_core.sources import Marked, Source, Sourced
 from zeek_agent_core.table import (
     EQ,
     NONE,
@@ -11,7 +12,11 @@ from zeek_agent_core.table import (
     PREFIX,
     RANGE,
     Column,
+    Discovery,
     Evented,
+    Offer,
+    Origin,
+    Pattern,
     Prefix,
     Pushdown,
     Snapshot,
@@ -27,9 +32,15 @@ __all__ = [
     "PREFIX",
     "RANGE",
     "Column",
+    "ConfigError",
+    "Discovery",
     "Evented",
     "Host",
+    "Marked",
+    "Offer",
+    "Origin",
     "ParameterError",
+    "Pattern",
     "Port",
     "Prefix",
     "Pushdown",
@@ -40,8 +51,10 @@ __all__ = [
     "Table",
     "TableError",
     "Type",
+    "WaitingError",
     "Where",
     "hookimpl",
     "storable",
     "text",
+    "write_private",
 ]

@@ -79,7 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if words and words[0] in COMMANDS:
             return int(importlib.import_module(COMMANDS[words[0]]).main(words[1:]))
-        return _run(parser().parse_args(words))
+        words, command, rest = _split(words)
+        options = parser().parse_args(words)
+        options.command, options.rest = command, rest
+        return _run(options)
     except AgentError as error:
         print(f"zeek-agent: {error}", file=sys.stderr)
         return FAILED
@@ -95,6 +98,15 @@ def main(arguments: list[str] | None = None) -> int:
         reason = os.strerror(error.errno or 0).lower()
         print(f"zeek-agent: cannot write to standard output: {reason}", file=sys.stderr)
         return FAILED
+
+
+def _split(arguments: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """Return *arguments*, and the command of a pack with its own, if there may be one."""
+    if all("-" not in word.lstrip("-") or word.startswith("-") for word in arguments):
+        return arguments, None, []
+    from zeek_agent_core import subcommands  # noqa: PLC0415 - rarely wanted
+
+    return subcommands.split(arguments)
 
 
 def _give_up_output() -> None:
@@ -134,6 +146,17 @@ def _use(options: argparse.Namespace) -> int:
         return _autodoc(config)
     if options.check_config or options.check_policy or options.test:
         return _check(options, config)
+    if options.command:
+        from zeek_agent_core import subcommands  # noqa: PLC0415 - one of several uses
+
+        work = subcommands.run(
+            config,
+            options.command,
+            options.rest,
+            is_remote=options.remote,
+            is_mock=options.use_mock_data,
+        )
+        return asyncio.run(work)
     if options.execute or options.remote:
         return asyncio.run(_answer(config, options))
     from zeek_agent_core import daemon  # noqa: PLC0415 - one of several uses

@@ -28,7 +28,9 @@ from zeek_agent_core.limits import Limits
 
 __all__ = ["LEVELS", "OUTPUTS", "SETTINGS", "Config", "load", "nearest", "state_directory"]
 
-FREE_SECTIONS = ("tables", "query")
+PACK_SECTIONS = ("osquery",)
+"""Sections that are a pack's own; the same as `[tables.<name>]`."""
+FREE_SECTIONS = ("tables", "query", *PACK_SECTIONS)
 """Sections whose keys are checked where they are used."""
 SYSTEM_STATE = Path("/var/lib/zeek-agent")
 SYSTEM_RUN = Path("/run/zeek-agent")
@@ -197,9 +199,22 @@ def standard_files() -> list[Path]:
     ]
 
 
+def runs_as_root() -> bool:
+    """Return whether this process is root's; on Windows nobody is."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def user_id() -> int:
+    """Return the ID of this process's user; on Windows there is none."""
+    if sys.platform == "win32":
+        return 0
+    else:  # noqa: RET505 - so that a check of types for one system leaves out the other
+        return os.getuid()
+
+
 def application_support() -> Path:
     """Return macOS's directory for what programs keep: the system's for root, else the user's."""
-    if os.geteuid() == 0:
+    if runs_as_root():
         return Path("/Library/Application Support")
     return Path.home() / "Library" / "Application Support"
 
@@ -229,9 +244,13 @@ def _free(config: Config, name: str, value: Any) -> Config:
         if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
             raise ConfigError("queries are written as [[query]], one block for each")
         return replace(config, queries=tuple(value))
+    if name in PACK_SECTIONS:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"'{name}' is a section; write [{name}] and keys below it")
+        return replace(config, tables={**config.tables, name: value})
     if not isinstance(value, Mapping) or not all(isinstance(v, Mapping) for v in value.values()):
         raise ConfigError("settings of tables are written below [tables.<name>]")
-    return replace(config, tables=value)
+    return replace(config, tables={**config.tables, **value})
 
 
 def _known(section: str, key: str) -> Setting:
@@ -264,7 +283,7 @@ def state_directory(
         return base / "ZeekAgent" / ".cache"
     if platform() == "darwin":
         return application_support() / "ZeekAgent"
-    if os.geteuid() == 0 if is_root is None else is_root:
+    if runs_as_root() if is_root is None else is_root:
         return SYSTEM_STATE
     home = environment.get("HOME")
     state = environment.get("XDG_STATE_HOME") or (home and f"{home}/.local/state")
@@ -278,7 +297,7 @@ def run_directory(
     if config.run_dir is not None:
         return config.run_dir
     if platform() == "linux":
-        if os.geteuid() == 0 if is_root is None else is_root:
+        if runs_as_root() if is_root is None else is_root:
             return SYSTEM_RUN
         runtime = environment.get("XDG_RUNTIME_DIR")
         if runtime:
@@ -293,4 +312,4 @@ def socket_path(config: Config, environment: Mapping[str, str] = os.environ) -> 
     if platform() == "windows":
         user = environment.get("USERNAME") or "user"
         return Path(rf"\\.\pipe\zeek-agent.{user}")
-    return run_directory(config, environment) / f"zeek-agent.{os.getuid()}.sock"
+    return run_directory(config, environment) / f"zeek-agent.{user_id()}.sock"

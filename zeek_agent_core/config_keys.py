@@ -199,11 +199,14 @@ def _mebibytes(value: Any) -> int:
 
 
 def check_table_settings(
-    section: str, given: Mapping[str, Any], defaults: Mapping[str, Any]
+    section: str, given: Mapping[str, Any], defaults: Mapping[str, Any], *, is_own: bool = False
 ) -> None:
-    """Raise `ConfigError` unless `[tables.<section>]` has keys and values like its *defaults*."""
+    """Raise `ConfigError` unless `[tables.<section>]` has keys and values like its *defaults*.
+
+    *is_own*: the section is a pack's own, `[<section>]`.
+    """
     for key, value in given.items():
-        where = f"[tables.{section}] {key}"
+        where = f"[{section}] {key}" if is_own else f"[tables.{section}] {key}"
         if key not in defaults:
             hint = nearest(key, defaults) if defaults else "; the table has no settings"
             raise ConfigError(f"unknown key {where}{hint}")

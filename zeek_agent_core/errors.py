@@ -18,9 +18,12 @@
         ├── ForbiddenError      it would do more than read tables
         ├── ParameterError      a table parameter is missing or of the wrong type
         ├── TableError          a table failed while it made its rows
+        ├── WaitingError        a table waits for somebody else; no asker sees it
         ├── LimitError          it needs more time, rows or memory than allowed
         └── StoppedError        it was cancelled, or the database closed under it
 """
+
+from collections.abc import Callable
 
 
 class AgentError(Exception):
@@ -99,6 +102,15 @@ class TableError(QueryError):
         super().__init__(f"table {table}: {reason}")
         self.table = table
         self.reason = reason
+
+
+class WaitingError(QueryError):
+    """A table waits for somebody else: the statement begins anew when the wait is over."""
+
+    def __init__(self, wait: Callable[[float], bool]) -> None:
+        """Call *wait* with seconds, in some thread, until it returns that the wait is over."""
+        super().__init__("a table waits for somebody else")
+        self.wait = wait
 
 
 class LimitError(QueryError):

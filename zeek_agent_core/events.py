@@ -123,6 +123,8 @@ class Collector:
         self.complete = 0
         """The position behind which the rows are as if no query had set a condition."""
         self.task: asyncio.Task[None] | None = None
+        self.began = 0
+        """The position from which the table counts what it gives, since its task runs."""
         self.error: str | None = None
         """Why the source failed last; None once it gives events again."""
         self._told: Mapping[str, int] = {}
@@ -198,6 +200,7 @@ class Collector:
 
     async def _collect(self) -> None:
         add, turn = self.buffer.add, monotonic()
+        self.began = self.buffer.last
         async with aclosing(self.table.events()) as events:  # type: ignore[type-var]
             async for came in events:
                 now = monotonic()
@@ -280,7 +283,9 @@ class Events:
 
     def mark_read(self, table: str, position: int) -> None:
         """Note that every query has read *table* up to *position*."""
-        self.collectors[table].buffer.read = position
+        collector = self.collectors[table]
+        collector.buffer.read = position
+        collector.table.was_read(position - collector.began)
 
     def rows(self, table: str, after: int, upto: int | None = None) -> Iterator[Row]:
         """Return the events of *table* behind *after*, up to *upto*; for any thread."""

@@ -5,9 +5,9 @@ import gc
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zeek_agent_core import config as settings
@@ -15,6 +15,7 @@ from zeek_agent_core import identity, plugins
 from zeek_agent_core.broker.policy import Policy
 from zeek_agent_core.config import Config
 from zeek_agent_core.config_keys import check_table_settings
+from zeek_agent_core.discoveries import Discoveries
 from zeek_agent_core.events import Events, Spawn
 from zeek_agent_core.host import AgentFacts, Host
 from zeek_agent_core.plugins import Catalog
@@ -41,6 +42,9 @@ class Agent:
     scheduler: Scheduler
     spawn: Spawn
     """Starts a named task that ends with the agent."""
+    discoveries: Discoveries
+    listeners: list[Callable[[], object]] = field(default_factory=list)
+    """Called when tables have come or gone."""
 
 
 class Tasks:
@@ -86,11 +90,27 @@ async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Age
     check_settings(config, catalog)
     tables = offered(catalog, is_mock=is_mock)
     evented = [table for table in tables if isinstance(table, Evented)]
+    listeners: list[Callable[[], object]] = []
+
+    async def offer(added: Iterable[Table], removed: Iterable[str]) -> None:
+        await database.change(added, removed)
+
+    async def changed() -> None:
+        await scheduler.tables_changed()
+        for listener in listeners:
+            listener()
+
+    discoveries = Discoveries(catalog, config.blocked, offer, changed)
     async with AsyncExitStack() as parts:
         tasks = Tasks()
         events = Events(evented, tasks.spawn)
         database = await parts.enter_async_context(
-            Database(tables, limits=config.limits, events=events.rows)
+            Database(
+                tables,
+                limits=config.limits,
+                events=events.rows,
+                why_missing=discoveries.why_missing,
+            )
         )
         parts.push_async_callback(tasks.aclose)
         scheduler = Scheduler(
@@ -107,9 +127,22 @@ async def running(config: Config, *, is_mock: bool = False) -> AsyncIterator[Age
         host.agent.queries = lambda: query_rows(scheduler.installed.values())
         host.agent.declared = lambda: list(database.tables.values())
         tasks.spawn(scheduler.run(), "scheduler")
+        if not is_mock:
+            for discovery, provider in catalog.discoveries:
+                tasks.spawn(discoveries.run(discovery, provider), f"discovery {discovery.name}")
         gc.freeze()  # what is loaded now stays; no need to look at it again and again
         gc.enable()
-        yield Agent(config, host, catalog, database, events, scheduler, tasks.spawn)
+        yield Agent(
+            config,
+            host,
+            catalog,
+            database,
+            events,
+            scheduler,
+            tasks.spawn,
+            discoveries,
+            listeners,
+        )
 
 
 def facts(config: Config) -> AgentFacts:
@@ -123,8 +156,9 @@ def facts(config: Config) -> AgentFacts:
 def sections(catalog: Catalog) -> dict[str, dict[str, Any]]:
     """Return the sections of `[tables]` that the tables of *catalog* read, with all defaults."""
     known: dict[str, dict[str, Any]] = {}
-    for entry in catalog.tables.values():
-        known.setdefault(entry.table.section(), {}).update(entry.table.settings)
+    configured = [entry.table for entry in catalog.tables.values()]
+    for part in (*configured, *(discovery for discovery, _ in catalog.discoveries)):
+        known.setdefault(part.section(), {}).update(part.settings)
     return known
 
 
@@ -133,7 +167,11 @@ def check_settings(config: Config, catalog: Catalog) -> None:
     known = sections(catalog)
     for section, given in config.tables.items():
         if section in known:
-            check_table_settings(section, given, known[section])
+            is_own = section in settings.PACK_SECTIONS
+            check_table_settings(section, given, known[section], is_own=is_own)
+        elif section in settings.PACK_SECTIONS:
+            message = "section [%s] has no effect: pack zeek-agent-%s is not there, or not set up"
+            log.warning(message, section, section)
     for entry in catalog.tables.values():
         if isinstance(entry.table, Sourced):
             entry.table.check_settings()

@@ -1,11 +1,15 @@
 """Keeps two agents from using one directory."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zeek_agent_core.errors import ConfigError
+
+BEHIND = 1 << 20
+"""Where Windows locks a byte: behind all that the file has."""
 
 
 @contextmanager
@@ -28,6 +32,7 @@ def held(directory: Path, purpose: str, remedy: str) -> Iterator[None]:
                 f"another agent (process {owner}) has {directory} as its {purpose}; {remedy}"
             )
         os.truncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
@@ -36,11 +41,19 @@ def held(directory: Path, purpose: str, remedy: str) -> Iterator[None]:
 
 def _locked(descriptor: int) -> bool:
     """Lock the file without waiting; return whether that worked."""
-    try:
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - Windows only
+
+        with suppress(OSError):
+            # A byte behind the content: what is locked cannot be read by others.
+            os.lseek(descriptor, BEHIND, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            return True
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    else:
         import fcntl  # noqa: PLC0415 - Unix only
-    except ImportError:
-        return True
-    with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
+
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
     return False

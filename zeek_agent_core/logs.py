@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from zeek_agent_core.config import LogConfig
 from zeek_agent_core.errors import ConfigError
@@ -198,8 +199,8 @@ class SyslogHandler(logging.Handler):
         super().__init__()
         import syslog  # noqa: PLC0415 - Unix only
 
-        self._syslog = syslog
-        syslog.openlog(IDENTIFIER, 0, syslog.LOG_USER)
+        self._syslog: Any = syslog
+        self._syslog.openlog(IDENTIFIER, 0, self._syslog.LOG_USER)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -216,7 +217,8 @@ class JournalHandler(logging.Handler):
     def __init__(self, path: str = JOURNAL_SOCKET) -> None:
         """Write to the socket *path*; raise `ConfigError` if there is no journal."""
         super().__init__()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        family = getattr(socket, "AF_UNIX")  # noqa: B009 - Windows has none
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.settimeout(0)
         try:
             self._socket.connect(path)

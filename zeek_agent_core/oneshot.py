@@ -19,6 +19,8 @@ async def run(config: Config, texts: list[str], mode: str, *, is_mock: bool = Fa
     from zeek_agent_core.repl.local import LocalBackend  # noqa: PLC0415 - one of two uses
 
     async with kernel.running(config, is_mock=is_mock) as agent:
+        if not is_mock:
+            await agent.discoveries.settled()
         return await answer(LocalBackend(agent, lambda: None), texts, mode)
 
 

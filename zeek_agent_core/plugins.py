@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from typing import Any
 
 import pluggy
 
 from zeek_agent_core import hookspecs
 from zeek_agent_core.errors import PluginError
 from zeek_agent_core.host import Host
-from zeek_agent_core.table import Evented, Snapshot, Table
+from zeek_agent_core.table import Discovery, Evented, Snapshot, Table
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Catalog:
 
     tables: dict[str, Offered]
     failures: tuple[str, ...]
+    discoveries: tuple[tuple[Discovery, Provider], ...] = ()
+    """What finds more of them while the agent runs, and who provides it."""
 
 
 def find(host: Host, blocked: Collection[str] = ()) -> Catalog:
@@ -79,9 +82,11 @@ def find(host: Host, blocked: Collection[str] = ()) -> Catalog:
     failures += _pending(manager)
     tables, refused = _collect(manager, loaded, host, blocked)
     failures += refused
+    discoveries, refused = _discoveries(manager, loaded, host)
+    failures += refused
     for failure in failures:
         log.error("%s", failure)
-    return Catalog(tables, tuple(failures))
+    return Catalog(tables, tuple(failures), tuple(discoveries))
 
 
 def _entry_points() -> list[metadata.EntryPoint]:
@@ -129,10 +134,8 @@ def _collect(
     tables: dict[str, Offered] = {}
     refused: list[str] = []
     for provider, module in loaded:
-        others = [plugin for plugin in manager.get_plugins() if plugin is not module]
         try:
-            answers = manager.subset_hook_caller("zeek_agent_tables", others)(host=host)
-            offered = [table for answer in answers for table in answer]
+            offered = _answers(manager, "zeek_agent_tables", module, host)
         except (Exception, SystemExit) as error:
             refused.append(f"plugin {provider} failed: {type(error).__name__}: {error}")
             continue
@@ -143,6 +146,29 @@ def _collect(
             elif table.name not in blocked:
                 tables[table.name] = Offered(table, provider)
     return tables, refused
+
+
+def _discoveries(
+    manager: pluggy.PluginManager, loaded: Iterable[tuple[Provider, object]], host: Host
+) -> tuple[list[tuple[Discovery, Provider]], list[str]]:
+    """Ask every plugin for its discoveries."""
+    found: list[tuple[Discovery, Provider]] = []
+    refused: list[str] = []
+    for provider, module in loaded:
+        try:
+            made = _answers(manager, "zeek_agent_discoveries", module, host)
+        except (Exception, SystemExit) as error:
+            refused.append(f"plugin {provider} failed: {type(error).__name__}: {error}")
+            continue
+        found += [(discovery, provider) for discovery in made]
+    return found, refused
+
+
+def _answers(manager: pluggy.PluginManager, hook: str, module: object, host: Host) -> list[Any]:
+    """Return what one *module* answers to *hook*."""
+    others = [plugin for plugin in manager.get_plugins() if plugin is not module]
+    answers = manager.subset_hook_caller(hook, others)(host=host)
+    return [item for answer in answers for item in answer]
 
 
 def _objection(table: Table, tables: dict[str, Offered], provider: Provider) -> str | None:
@@ -167,7 +193,7 @@ def check(table: Table) -> None:
     name = getattr(table, "name", "")
     if not TABLE_NAME.match(name):
         raise PluginError(f"table name {name!r} is not lower case letters, digits, underscores")
-    names = [column.name for column in table.columns]
+    names = [name for column in table.columns for name in (column.name, *column.aliases)]
     if not names:
         raise PluginError(f"table {name} has no columns")
     for column in names:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -23,8 +24,19 @@ OVERLAP_SECONDS = 1.0
 """How long the old source may take to give what happened before the new one was attached."""
 BACKLOG = 8
 """Batches that may wait to be taken."""
+MARKS = 10_000
+"""Marked batches that are remembered; of more the oldest are told of with the next."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
 """Seconds before a better source is tried again: at first, and at most."""
+
+
+class Marked(list[Row]):
+    """A batch whose source wants to know when every query has read it; see `Source.was_read`."""
+
+    def __init__(self, rows: Iterable[Row], mark: Any) -> None:
+        """Hold *rows*; *mark* means something to the source alone."""
+        super().__init__(rows)
+        self.mark = mark
 
 
 class Source:
@@ -32,6 +44,11 @@ class Source:
 
     name: ClassVar[str]
     """What users see in `zeek_agent_tables` and write in the table's settings."""
+    place: ClassVar[str] = ""
+    """What it reads, if that lasts, so that nothing is missed while no source reads it.
+
+    Of sources with the same place each goes on where another has stopped.
+    """
 
     def __init__(self, table: "Sourced") -> None:
         """Serve *table*: its host, its settings, what is wanted of it; no I/O here."""
@@ -61,6 +78,9 @@ class Source:
 
     def wanted_changed(self) -> None:
         """Learn that `table.wanted` is another, for a source that filters in the kernel."""
+
+    def was_read(self, mark: Any) -> None:
+        """Learn that every query has the rows up to those of the `Marked` batch with *mark*."""
 
 
 class Sourced(Evented):
@@ -95,6 +115,11 @@ class Sourced(Evented):
         """Tell the sources at work."""
         if self._relay is not None:
             self._relay.wanted_changed()
+
+    def was_read(self, count: int) -> None:
+        """Tell the sources that gave the rows."""
+        if self._relay is not None:
+            self._relay.was_read(count)
 
     async def events(self) -> AsyncIterator[Row | Sequence[Row]]:
         """Yield what the best source that works gives."""
@@ -180,6 +205,10 @@ class Relay:
         self._pauses: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._said: tuple[str, str] | None = None
+        self._given = 0
+        """Rows passed on."""
+        self._marks: deque[tuple[int, Source, Any]] = deque(maxlen=MARKS)
+        """Of each marked batch: the rows passed on with it, who gave it, its mark."""
 
     async def batches(self) -> AsyncIterator[Sequence[Row]]:
         """Yield rows without end; raise `TableError` when no source works."""
@@ -190,7 +219,9 @@ class Relay:
             of = news.of
             if news.rows:
                 self._room.release()
-                if rows := self._due_rows(news):
+                rows = self._due_rows(news)
+                self._count(rows, of, news.rows)
+                if rows:
                     yield rows
             elif of is None:
                 raise TableError(self.table.name, self._reasons(self._kinds))
@@ -199,7 +230,9 @@ class Relay:
             elif of in self._works:
                 await self._take_over(of)
                 if not has_served and self.table.setting("initial"):
-                    yield await self._existing(of.source)
+                    rows = await self._existing(of.source)
+                    self._given += len(rows)
+                    yield rows
                 has_served = True
 
     async def aclose(self) -> None:
@@ -214,6 +247,20 @@ class Relay:
         """Tell the sources at work."""
         for work in self._works:
             work.source.wanted_changed()
+
+    def was_read(self, count: int) -> None:
+        """Tell the sources up to where the first *count* rows reach."""
+        read: dict[Source, Any] = {}
+        while self._marks and self._marks[0][0] <= count:
+            _, source, mark = self._marks.popleft()
+            read[source] = mark
+        for source, mark in read.items():
+            source.was_read(mark)
+
+    def _count(self, rows: Sequence[Row], of: Serving | None, batch: Sequence[Row]) -> None:
+        self._given += len(rows)
+        if of is not None and isinstance(batch, Marked):
+            self._marks.append((self._given, of.source, batch.mark))
 
     def _due_rows(self, news: News) -> Sequence[Row]:
         """Return the rows that are this source's to give: at a change, time decides."""
@@ -232,12 +279,15 @@ class Relay:
             self._old = self.serving
             self._retiring = asyncio.create_task(self._retire(self._old), name="source retiring")
         self.serving = new
-        self._say(new.name, self._reasons(self._better(new)))
+        before = self._kinds[: self._kinds.index(type(new.source))]
+        self._say(new.name, self._reasons(before))
         await self._look_for_better(new)
 
     def _better(self, than: Serving) -> Sequence[type[Source]]:
-        """Return the sources that come before one at work."""
-        return self._kinds[: [kind.name for kind in self._kinds].index(than.name)]
+        """Return the sources that come before one at work, and would give anything else."""
+        place = than.source.place
+        before = self._kinds[: self._kinds.index(type(than.source))]
+        return [kind for kind in before if not place or kind.place != place]
 
     async def _retire(self, old: Serving) -> None:
         await asyncio.sleep(OVERLAP_SECONDS)
@@ -268,7 +318,8 @@ class Relay:
         if failed is not self.serving and self.serving is not None:
             await self._look_for_better(self.serving)
             return
-        self.table.lose("gap")
+        if not failed.source.place:
+            self.table.lose("gap")
         self.serving = None
         if self._old is not None:
             await self._stop(self._old)

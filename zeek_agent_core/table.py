@@ -1,12 +1,20 @@
 """What a table declares: its columns, what it takes from ``WHERE``, how it makes rows."""
 
 import inspect
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Flag, auto
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from zeek_agent_core.host import Host
 from zeek_agent_core.values import Row, Type
@@ -24,7 +32,7 @@ class Pushdown(Flag):
     RANGE = auto()
     """`<`, `<=`, `>`, `>=`, `BETWEEN`."""
     PREFIX = auto()
-    """`LIKE` and `GLOB` with fixed leading text."""
+    """`LIKE` and `GLOB`."""
 
 
 NONE, EQ, RANGE, PREFIX = Pushdown.NONE, Pushdown.EQ, Pushdown.RANGE, Pushdown.PREFIX
@@ -42,6 +50,15 @@ class Column:
     """Value of a parameter that is not given; a parameter without default is required."""
     element: Type | None = None
     """Type of the elements of a set or vector."""
+    hidden: bool = False
+    """Left out of `*`; to be had by its name."""
+    mandatory: bool = False
+    """Every use of the table must have a condition on one of the columns that are so.
+
+    It must be of a kind that *pushdown* names.
+    """
+    aliases: tuple[str, ...] = ()
+    """Older names: queries may use them, `*` does not stand for them, rows do not have them."""
 
     @property
     def is_parameter(self) -> bool:
@@ -68,6 +85,13 @@ class Prefix:
         return value.startswith(self.text)
 
 
+class Pattern(NamedTuple):
+    """The right side of a `LIKE` or `GLOB`."""
+
+    operator: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """What a query wants of a table: permission to produce less, never a duty.
@@ -84,6 +108,12 @@ class Where:
     lows: Mapping[str, Any] = field(default_factory=dict)
     highs: Mapping[str, Any] = field(default_factory=dict)
     prefixes: Mapping[str, Prefix] = field(default_factory=dict)
+    patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)
+    """Every pattern that a column must match, whole; `prefixes` has how they begin."""
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What tables keep for later scans of the same statement, by keys of their own."""
+    may_wait: bool = field(default=False, compare=False, repr=False)
+    """Whether the scan may end in a `WaitingError` rather than hold up other statements."""
 
     def wants(self, *names: str) -> bool:
         """Return whether the query looks at any of the columns *names*."""
@@ -113,7 +143,7 @@ class Where:
     @property
     def is_narrow(self) -> bool:
         """Whether there is a condition on any column."""
-        return bool(self.allowed or self.lows or self.highs or self.prefixes)
+        return bool(self.allowed or self.lows or self.highs or self.prefixes or self.patterns)
 
     def admits(self, name: str, value: Any) -> bool:
         """Return whether a row with *value* in column *name* may be wanted.
@@ -132,14 +162,50 @@ class Where:
         return prefix is None or not isinstance(value, str) or prefix.begins(value)
 
 
-class Table:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a pack's rows come from, for the table's page."""
+
+    source: str
+    """What the system is asked."""
+    needs: str
+    """Privilege and consent without which rows or columns are missing; `-` where none is needed."""
+    verified: str
+    """How it was seen to work."""
+    null: tuple[str, ...] = ()
+    """Columns that are always NULL on this system."""
+
+
+class Configured:
+    """What has settings in the configuration: a table, or a discovery of tables."""
+
+    name: ClassVar[str]
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Keys of `[tables.<name>]` with their defaults; what is given has the type of its default."""
+    settings_section: ClassVar[str | None] = None
+    """The section's name where several share one."""
+
+    def __init__(self, host: Host) -> None:
+        """Bind it to *host*; no I/O here."""
+        self.host = host
+
+    @classmethod
+    def section(cls) -> str:
+        """Return the name of its section below `[tables]`."""
+        return cls.settings_section or cls.name
+
+    def setting(self, key: str) -> Any:
+        """Return the value of *key*, one of `settings`, as configured or by default."""
+        return self.host.settings.get(self.section(), {}).get(key, self.settings[key])
+
+
+class Table(Configured):
     """What all tables have; derive from `Snapshot` or `Evented`.
 
     The class's docstring is the description that users read; its first line
     is the summary.
     """
 
-    name: ClassVar[str]
     columns: ClassVar[tuple[Column, ...]]
     platforms: ClassVar[tuple[str, ...]] = ("linux", "darwin", "windows")
     """Platforms with a pack that fills the table."""
@@ -147,14 +213,14 @@ class Table:
     """Columns that change by themselves from one read to the next."""
     examples: ClassVar[tuple[str, ...]] = ()
     """Statements for the table's page; each of them is run by the conformance kit."""
-    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Keys of `[tables.<name>]` with their defaults; what is given has the type of its default."""
-    settings_section: ClassVar[str | None] = None
-    """The section's name where several tables share one."""
+    scan_cost: ClassVar[float] = 0.0
+    """What it takes to begin a scan, in rows; for tables that ask somebody else."""
+    origin: ClassVar[Origin | None] = None
+    """Where the rows come from on the system of the pack."""
 
     def __init__(self, host: Host) -> None:
         """Bind the table to *host*; no I/O here."""
-        self.host = host
+        super().__init__(host)
         self.warnings = 0
         self.last_warning: str | None = None
 
@@ -162,15 +228,6 @@ class Table:
     def source(self) -> str | None:
         """What serves the rows right now, where a table has a choice."""
         return None
-
-    @classmethod
-    def section(cls) -> str:
-        """Return the name of the table's section below `[tables]`."""
-        return cls.settings_section or cls.name
-
-    def setting(self, key: str) -> Any:
-        """Return the value of *key*, one of `settings`, as configured or by default."""
-        return self.host.settings.get(self.section(), {}).get(key, self.settings[key])
 
     def warn(self, message: str) -> None:
         """Count something that could not be read; the rest of the rows still counts."""
@@ -234,6 +291,12 @@ class Evented(Table):
     def wanted_changed(self) -> None:
         """Learn in the event loop that `wanted` is another; for those that filter elsewhere."""
 
+    def was_read(self, count: int) -> None:
+        """Learn in the event loop that every query has the first *count* rows that `events` gave.
+
+        Counted from the moment it began to run last; for those that keep a bookmark.
+        """
+
     def lose(self, cause: str, count: int = 1) -> None:
         """Count events that were lost for *cause*, a word: `kernel`, `ring`, `policy`, ..."""
         if count:
@@ -246,3 +309,32 @@ class Evented(Table):
         must let go of everything then, within a second, whatever it was doing.
         """
         raise NotImplementedError
+
+
+class Discovery(Configured):
+    """Finds tables that come and go while the agent runs, such as those of another program.
+
+    The core runs `watch` as long as the agent lives. Should it end or fail, its
+    tables are withdrawn, and it is started again after a pause.
+    """
+
+    async def watch(self, offer: "Offer") -> None:
+        """Call ``await offer(tables)`` with all tables there are, at once and after each change.
+
+        A table that is offered again, the very same object, stays as it is.
+        Names that others have are left out. It must let go of everything within
+        a second when it is cancelled.
+        """
+        raise NotImplementedError
+
+    def why_missing(self, table: str) -> str | None:
+        """Return why *table*, which a statement names, is not there; None if it is none of ours.
+
+        Called in the database's thread.
+        """
+        del table
+        return None
+
+
+Offer = Callable[[Sequence[Snapshot]], Awaitable[None]]
+"""Takes all tables that a discovery has to offer now."""

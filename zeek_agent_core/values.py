@@ -102,8 +102,19 @@ def text(raw: bytes) -> str:
 
 
 def storable(value: str) -> str:
-    r"""Return *value* with undecodable bytes (PEP 383 surrogates) as ``\xNN``."""
-    return text(value.encode("utf-8", "surrogateescape"))
+    r"""Return *value* with undecodable bytes (PEP 383 surrogates) as ``\xNN``.
+
+    Halves of UTF-16 pairs, which Windows and JSON let through, are the three bytes that
+    UTF-8 would have for them.
+    """
+    return text(_encoded(value))
+
+
+def _encoded(value: str) -> bytes:
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
 
 
 def to_sql(kind: Type, value: Any, element: Type | None = None) -> SqlValue:
@@ -158,7 +169,7 @@ def _text_to_sql(value: Any) -> str:
 
 def _blob_to_sql(value: Any) -> bytes:
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
+        return _encoded(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     raise TypeError(f"bytes expected, not {type_of(value).__name__}")

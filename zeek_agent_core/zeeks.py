@@ -47,6 +47,7 @@ async def joined(agent: Agent, broke: Callable[[], None] | None = None) -> Async
             broke=broke,
         )
         facts.connections = lambda: [link.row() for link in zeeks.links]
+        agent.listeners.append(zeeks.facts_changed)
         agent.spawn(zeeks.run(), "joining Zeek")
         try:
             yield

@@ -13,6 +13,7 @@ DISTRIBUTIONS = {
     "linux": ROOT / "plugins/linux",
     "darwin": ROOT / "plugins/darwin",
     "windows": ROOT / "plugins/windows",
+    "osquery": ROOT / "plugins/osquery",
     "weather": ROOT / "tests/third_party",
 }
 

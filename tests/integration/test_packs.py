@@ -11,7 +11,7 @@ from tests.integration.conftest import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 
-PACKS = ("linux", "darwin", "windows")
+PACKS = ("linux", "darwin", "windows", "osquery")
 
 
 @pytest.mark.parametrize("name", ["core", *PACKS])
@@ -56,3 +56,38 @@ def test_the_core_registers_its_fixtures(wheels):
         points = configparser.ConfigParser()
         points.read_string(archive.read(name).decode())
     assert points["pytest11"]["zeek_agent"] == "zeek_agent_core.testing.fixtures"
+
+
+FIND = """
+import json, sys
+from zeek_agent_core.host import Host
+from zeek_agent_core.plugins import find
+
+host = Host()
+host.platform = sys.argv[1]
+catalog = find(host)
+packs = {name: str(offered.provider) for name, offered in catalog.tables.items()}
+print(json.dumps([packs, catalog.failures]))
+"""
+
+
+def test_packs_install_beside_each_other(python, wheels, tmp_path):
+    """Packs install next to the core and each other; each offers its tables on its system."""
+    import json
+
+    from tests.integration.conftest import run
+
+    others = ("darwin", "windows")
+    run(python, "-m", "pip", "install", "-q", *(wheels[name] for name in others))
+    try:
+        for pack in others:
+            found = run(python, "-c", FIND, pack, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
+            packs, failures = json.loads(found)
+            assert failures == []
+            served = {name for name, provider in packs.items() if f"zeek-agent-{pack} " in provider}
+            assert {"processes", "sockets_events", "system_logs_events", "services"} <= served
+            foreign = {name for name in packs if not name.startswith(("zeek_agent", "weather"))}
+            assert foreign == served
+    finally:
+        names = [f"zeek-agent-{name}" for name in others]
+        run(python, "-m", "pip", "uninstall", "-q", "-y", *names)

@@ -294,3 +294,13 @@ def test_variables_that_set_nothing_are_found():
         ("ZEEK_AGENT_LIMITS_ROWZ", "; did you mean ZEEK_AGENT_LIMITS_ROWS?")
     ]
     assert unknown_variables(["ZEEK_AGENT_COLOUR"]) == [("ZEEK_AGENT_COLOUR", "")]
+
+
+def test_a_section_of_a_pack():
+    """A pack's own section is kept as a table's settings are, beside theirs, in any order."""
+    given = {"osquery": {"timeout": 3.0}, "tables": {"files": {"max_matches": 3}}}
+    merged = {"osquery": {"timeout": 3.0}, "files": {"max_matches": 3}}
+    assert from_mapping(given).tables == merged
+    assert from_mapping(dict(reversed(given.items()))).tables == merged
+    with pytest.raises(ConfigError, match=r"'osquery' is a section; write \[osquery\]"):
+        from_mapping({"osquery": "on"})

@@ -205,6 +205,24 @@ async def test_source_is_never_open_twice(ticks):
     assert events.collectors[table.name].error is None
 
 
+async def test_the_table_learns_what_was_read(ticks):
+    """A table is told how many of its rows every query has, counted anew when it starts anew."""
+    table, events = ticks
+    told = []
+    table.was_read = told.append
+    for _ in range(2):
+        events.acquire([table.name], "a reader")
+        for number in range(3):
+            table.queue.put_nowait(row(number))
+        buffer = events.collectors[table.name].buffer
+        first = buffer.last
+        await until(lambda: buffer.last == first + 3)  # noqa: B023 - used at once
+        events.mark_read(table.name, first + 2)
+        events.release([table.name], "a reader")
+        await asyncio.wait([events.collectors[table.name].task])
+    assert told == [2, 2]
+
+
 async def test_stops_within_a_second(ticks):
     """A source lets go soon after the last query that needed it."""
     table, events = ticks

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Beats, echo, fruits
+from tests.support import Beats, echo, fruits, table
 from tools import generate
 from zeek_agent_core.api import Column, Type
 
@@ -42,6 +42,13 @@ def test_a_page_tells_columns_and_conditions():
     assert "| `color` | text | colour of the skin | |" in page
     assert "- Provided by: `pack-one`" in page
     assert "## Parameters" not in page
+
+
+def test_a_page_tells_older_names():
+    """The names by which older queries call a column stand beside it."""
+    aged = (Column("weight", Type.COUNT, "in grams", aliases=("mass", "load")),)
+    page = generate.page(documented(table([], columns=aged), "pack-one"))
+    assert "| `weight` | count | in grams (also known as `mass`, `load`) | |" in page
 
 
 def test_a_page_tells_parameters():

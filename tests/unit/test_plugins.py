@@ -1,7 +1,5 @@
 """Plugins are found one by one; what is wrong with one harms no other."""
 
-import sys
-
 import pytest
 
 from tests.support import FRUITS, fruits, table
@@ -35,28 +33,6 @@ from zeek_agent_core.api import hookimpl
 def zeek_agent_tables(hots):
     return []
 """
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Return a function that installs a distribution with one plugin."""
-    monkeypatch.syspath_prepend(tmp_path)
-    made = set()
-
-    def run(distribution, module, source, plugin=None):
-        (tmp_path / f"{module}.py").write_text(source)
-        info = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
-        info.mkdir(exist_ok=True)
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
-        )
-        with (info / "entry_points.txt").open("a") as points:
-            points.write(f"[zeek_agent]\n{plugin or module} = {module}\n")
-        made.add(module)
-
-    yield run
-    for module in made:
-        sys.modules.pop(module, None)
 
 
 def test_plugins_are_found_with_their_provider(install):
@@ -140,6 +116,7 @@ def test_equal_plugin_names_of_two_distributions_both_count(install):
         ("fruits", (Column("Name", Type.TEXT, "a"),), "impossible column name 'Name'"),
         ("fruits", (Column("__a", Type.TEXT, "a"),), "impossible column name '__a'"),
         ("fruits", (FRUITS[0], FRUITS[0]), "two columns name"),
+        ("fruits", (FRUITS[0], Column("a", Type.INT, "a", aliases=("name",))), "two columns name"),
     ],
 )
 def test_impossible_declarations_are_refused(name, columns, message):

@@ -11,7 +11,7 @@ from zeek_agent_core import sources as module
 from zeek_agent_core.errors import ConfigError, TableError
 from zeek_agent_core.events import Collector
 from zeek_agent_core.host import Host
-from zeek_agent_core.sources import Source, Sourced
+from zeek_agent_core.sources import Marked, Source, Sourced
 from zeek_agent_core.table import Column
 from zeek_agent_core.values import Type
 
@@ -289,3 +289,67 @@ async def test_initial_state_that_cannot_be_read(make):
         good.queue.put_nowait({"n": 1})
         await until(lambda: listener.rows)
     assert table.last_warning == "what is there already: operation not permitted"
+
+
+def marking(kind):
+    """Let sources of *kind* yield marked batches, and note which were read."""
+    kind.read = []
+
+    async def events(self):
+        kind.queue = asyncio.Queue()
+        yield []
+        while True:
+            numbers, mark = await kind.queue.get()
+            yield Marked([{"n": n, "time": now()} for n in numbers], mark)
+
+    kind.events = events
+    kind.was_read = lambda _self, mark: kind.read.append(mark)
+
+
+async def test_a_source_learns_what_was_read(make):
+    """A source is told of the last batch that every query has as a whole."""
+    table, good, _ = make()
+    marking(good)
+    table.was_read(5)
+    async with Listener(table) as listener:
+        await until(lambda: table.source)
+        for numbers, mark in (([1, 2], "a"), ([3], "b"), ([4, 5, 6], "c")):
+            good.queue.put_nowait((numbers, mark))
+        await until(lambda: len(listener.rows) == 6)
+        for count in (1, 2, 2, 5, 6, 9):
+            table.was_read(count)
+        assert good.read == ["a", "b", "c"]
+    table.was_read(9)
+    assert good.read == ["a", "b", "c"]
+
+
+async def test_each_source_learns_of_its_own(make):
+    """After a change of source each is told of what it gave itself."""
+    table, good, fair = make()
+    marking(fair)
+    marking(good)
+    good.refusal = OSError("not now")
+    async with Listener(table) as listener:
+        await until(lambda: table.source == "fair")
+        fair.queue.put_nowait(([1], "f"))
+        await until(lambda: len(listener.rows) == 1)
+        good.refusal = None
+        await until(lambda: table.source == "good")
+        good.queue.put_nowait(([2], "g"))
+        await until(lambda: len(listener.rows) == 2)
+        table.was_read(2)
+    assert (fair.read, good.read) == (["f"], ["g"])
+
+
+async def test_what_is_there_already_is_counted(make):
+    """Rows about what is there come before the first batch, and count as read with it."""
+    table, good, _ = make(initial=True)
+    marking(good)
+    async with Listener(table) as listener:
+        await until(lambda: listener.rows)
+        good.queue.put_nowait(([1], "a"))
+        await until(lambda: len(listener.rows) == 2)
+        table.was_read(1)
+        assert good.read == []
+        table.was_read(2)
+        assert good.read == ["a"]

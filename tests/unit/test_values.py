@@ -206,3 +206,10 @@ def test_every_type_has_an_sql_type():
 def test_values_without_a_column_have_a_type(value, kind):
     """The storage class decides where no column does."""
     assert type_of_value(value) == kind
+
+
+def test_halves_of_surrogate_pairs_are_storable():
+    """Text of Windows, or of JSON, with half a pair can be stored, as text and as bytes."""
+    assert storable("a\ud800") == "a\\xed\\xa0\\x80"
+    assert to_sql(Type.BLOB, "\ud800") == b"\xed\xa0\x80"
+    assert storable("\udcff") == "\\xff"

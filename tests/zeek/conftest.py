@@ -1,5 +1,6 @@
 """A real Zeek and a real agent, each in a process and a directory of its own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = "ZEEK_AGENT_STOCK_PACKAGE"
-"""Names the directory of the package's scripts, the one with `__load__.zeek`."""
+STOCK = "ZEEK_AGENT_STOCK_PACKAGE"
+"""Names the directory of the stock package's scripts, the one with `__load__.zeek`."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,7 +42,7 @@ class Process:
         home.mkdir(exist_ok=True)
         self.home = home
         self._words = words
-        self._environment = {**os.environ, **(environment or {})}
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
 
     @property
@@ -51,7 +52,7 @@ class Process:
     def start(self):
         with (self.home / "output").open("a") as output:
             self.process = subprocess.Popen(
-                self._words, cwd=self.home, env=self._environment, stdout=output, stderr=output,
+                self._words, cwd=self.home, env=self.environment, stdout=output, stderr=output,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
@@ -64,23 +65,25 @@ class Process:
 class RealZeek(Process):
     """Zeek with the package, or with scripts of a test's own."""
 
-    def __init__(self, home, script):
+    def __init__(self, home, script, *, port=None, node=None):
         found = subprocess.run(["zeek", "--version"], capture_output=True, text=True, check=True)
         self.release = tuple(map(int, found.stdout.split()[2].split("-")[0].split(".")[:2]))
-        self.port = free_port()
+        self.port = port or free_port()
         path = subprocess.run(
             ["zeek-config", "--zeekpath"], capture_output=True, text=True, check=True
         )
         environment = {
-            "ZEEKPATH": path.stdout.strip(),
-            "ZEEK_WEBSOCKET_LISTEN_PORT": f"{self.port}/tcp",
+            "ZEEKPATH": f"{home}:{path.stdout.strip()}",
+            "ZEEK_WEBSOCKET_LISTEN_PORT": str(self.port),
             "ZEEK_WEBSOCKET_LISTEN_ADDRESS": "127.0.0.1",
+            **({"CLUSTER_NODE": node} if node else {}),
         }
         super().__init__(home, ["zeek", "test.zeek", "exit_only_after_terminate=T"], environment)
         script = script.replace("PORT", str(self.port))
         for name in ("XPUB", "XSUB"):
             script = script.replace(name, str(free_port()))
         (home / "test.zeek").write_text(script)
+        (home / "zeek-agent").symlink_to(ROOT / "zeek-scripts")
 
     @property
     def is_own_server(self):
@@ -110,7 +113,8 @@ class RealZeek(Process):
 class Agent(Process):
     """An agent that joins a Zeek."""
 
-    def __init__(self, home, zeek, settings="", destination=None, options=()):
+    def __init__(self, home, zeek, settings="", destination=None, options=(), *, before=()):
+        """*before* are the words of a command that starts the agent in its own surroundings."""
         home.mkdir()
         tls = "" if zeek.is_own_server else 'tls = "anonymous"'
         (home / "agent.toml").write_text(
@@ -118,7 +122,7 @@ class Agent(Process):
             f"[zeek]\nreconnect_interval = 1\nreconnect_spread = 1\n{settings or tls}\n"
         )
         words = [sys.executable, "-m", "zeek_agent_core", *options, "-c", "agent.toml", "-z"]
-        super().__init__(home, [*words, destination or f"127.0.0.1:{zeek.port}"])
+        super().__init__(home, [*before, *words, destination or f"127.0.0.1:{zeek.port}"])
 
 
 @pytest.fixture(autouse=True)
@@ -127,14 +131,28 @@ def _real_zeek():
         pytest.skip("NOT TESTED WITH A REAL ZEEK: there is no zeek on the PATH")
 
 
+def pytest_generate_tests(metafunc):
+    """Run the tests of a package with ours, and with the stock one if there is one."""
+    if "package" in metafunc.fixturenames:
+        packages = ["ours", *(["stock"] if os.environ.get(STOCK) else [])]
+        metafunc.parametrize("package", packages, indirect=True)
+
+
 @pytest.fixture
-def package():
-    """Return the script that loads the stock package."""
-    scripts = os.environ.get(PACKAGE)
-    if not scripts:
-        pytest.skip(f"NOT TESTED WITH THE STOCK PACKAGE: {PACKAGE} does not name its scripts")
-    return f"""
-@load {Path(scripts).resolve()}
+def package(request):
+    """Return the script that loads our package, or the stock one."""
+    if request.param == "ours":
+        return OURS
+    return STOCK_LISTENS.replace("SCRIPTS", str(Path(os.environ[STOCK]).resolve()))
+
+
+OURS = """
+@load zeek-agent
+redef ZeekAgent::hello_interval = 2sec;
+"""
+
+STOCK_LISTENS = """
+@load SCRIPTS
 redef ZeekAgent::hello_interval = 2sec;
 @if ( Version::number < 80100 )
 redef Broker::default_listen_address_websocket = "127.0.0.1";
@@ -163,5 +181,6 @@ def start(tmp_path):
 
     yield make
     for process in reversed(running):
-        process.stop()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.stop()
         process.stop(signal.SIGKILL)

@@ -1,13 +1,14 @@
 """Tests with a real Zeek."""
 
 import os
+import re
 import signal
 import time
 
 import pytest
 
 from tests.unit.broker.certificates import Authority
-from tests.zeek.conftest import Agent, RealZeek, wait_for
+from tests.zeek.conftest import OURS, Agent, RealZeek, wait_for
 
 TABLES = ("Files", "Processes", "Sockets", "Users")
 SNAPSHOTS = "".join(
@@ -105,6 +106,39 @@ def test_mock_tables(zeek, start):
         assert rows[0]["change"] == "-"
 
 
+OUR_MOCK_ROWS = {
+    "mounts": {"device": "text_a_a", "type_": "text_a_c", "is_read_only": "F"},
+    "interfaces": {"name": "text_a_a", "mac": "text_a_c", "mtu": "103"},
+    "processes-events": {"name": "text_a_b", "pid": "102", "state": "text_a_o"},
+    "sockets-events": {"pid": "101", "process": "text_a_c", "remote_addr": "192.168.1.10"},
+    "file-events": {"action": "text_a_b", "path": "text_a_c", "pid": "105", "number": "109"},
+    "system-logs": {"process": "text_a_b", "level": "text_a_c"},
+}  # fmt: skip
+
+
+def test_mock_tables_of_our_own(start, tmp_path):
+    """A made-up row of each of our tables arrives in its log, every value at its place."""
+    (tmp_path / "zeek").mkdir()
+    differing = ("Mounts", "Interfaces")
+    evented = ("ProcessesEvents", "SocketsEvents", "FileEvents", "SystemLogs")
+    script = OURS + "".join(
+        f"redef ZeekAgent_{name}::query_interval = 1sec;\n" for name in (*differing, *evented)
+    )
+    for name in differing:
+        script += f"redef ZeekAgent_{name}::subscription = ZeekAgent::SnapshotPlusDifferences;\n"
+    zeek = start(RealZeek, "zeek", script)
+    agent = start(Agent, "agent", zeek, options=["-M"])
+    for log, expected in OUR_MOCK_ROWS.items():
+        rows = wait_for(lambda log=log: zeek.log(f"zeek-agent-{log}"), f"no {log}", zeek, agent)
+        kept = {name: rows[0][name] for name in expected}
+        if log in {"processes-events", "sockets-events", "file-events", "system-logs"}:
+            kept = {name: re.sub("text_[a-z]_", "text_a_", value) for name, value in kept.items()}
+            wanted = {name: v for name, v in expected.items() if v.startswith("text")}
+            assert wanted.items() <= kept.items(), log
+        else:
+            assert kept == expected, log
+
+
 def test_the_agent_ends_with_the_connection(zeek, start):
     """With `-N` an agent ends, with status 0, when Zeek goes."""
     agent = start(Agent, "agent", zeek, options=["-N"])
@@ -158,23 +192,17 @@ def test_queries_of_all_kinds(start, package, tmp_path):
 
 
 SECURE = """
-@if ( Version::number >= 80100 )
-@load frameworks/cluster/backend/broker
-@endif
-event zeek_init() {
-    Cluster::listen_websocket([$listen_addr=127.0.0.1, $listen_port=PORT/tcp, $tls_options=[
-        $cert_file="CERTIFICATE", $key_file="KEY", $enable_peer_verification=T,
-        $ca_file="AUTHORITY"]]);
-}
-event Cluster::websocket_client_added(info: Cluster::EndpointInfo, topics: string_vec) {
-    print "added"; flush_all();
-}
+@load zeek-agent/framework
+redef ZeekAgent::listeners = vector(
+    ZeekAgent::Listener($listen_address=127.0.0.1, $listen_port=PORT/tcp,
+        $cert_file="CERTIFICATE", $key_file="KEY", $ca_file="AUTHORITY"),
+    ZeekAgent::Listener($listen_address=127.0.0.1, $listen_port=XPUB/tcp));
 """
 
 
 @pytest.mark.parametrize("has_certificate", [True, False])
 def test_tls_with_certificates(start, tmp_path, has_certificate):
-    """Certificates are checked both ways by Zeek's own server and the agent."""
+    """A listener with certificates takes agents that have one; a plain one beside it takes all."""
     authority = Authority(tmp_path / "authority")
     certificate, key = authority.sign("server")
     own, own_key = authority.sign("client")
@@ -183,6 +211,7 @@ def test_tls_with_certificates(start, tmp_path, has_certificate):
     zeek = RealZeek(tmp_path / "zeek", script.replace("AUTHORITY", authority.file))
     if zeek.release < (8, 0):
         pytest.skip("Zeek's own server cannot do TLS before 8.0")
+    plain = re.search(r"listen_port=(\d+)/tcp\)\)", (zeek.home / "test.zeek").read_text())[1]
     zeek.start()
     settings = f'tls = "verify"\nssl_cafile = "{authority.file}"\n'
     if has_certificate:
@@ -190,9 +219,11 @@ def test_tls_with_certificates(start, tmp_path, has_certificate):
     try:
         agent = start(Agent, "agent", zeek, settings, destination=f"wss://localhost:{zeek.port}")
         if has_certificate:
-            wait_for(lambda: "added" in zeek.output, "not joined", zeek, agent)
+            wait_for(lambda: zeek.log("zeek-agent"), "not joined", zeek, agent)
             wait_for(lambda: "joined Zeek" in agent.output, "not joined", agent)
         else:
             wait_for(lambda: "certificate" in agent.output, "no hint", agent)
+            start(Agent, "other", zeek, destination=f"ws://localhost:{plain}")
+            wait_for(lambda: zeek.log("zeek-agent"), "not joined", zeek, agent)
     finally:
         zeek.stop(signal.SIGKILL)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from zeek_agent_core.broker import data
 from zeek_agent_core.broker.messages import Context
 from zeek_agent_core.broker.transport import Reason
-from zeek_agent_core.query import Query, ResultColumn, ResultRow
+from zeek_agent_core.query import Query, ResultColumn, ResultRow, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,19 @@ class PublishRows:
     context: Context
     columns: tuple[ResultColumn, ...]
     rows: Sequence[ResultRow]
+    subscription: Subscription | None = None
+    """Given for results in the form of the first generation."""
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether each column is an argument of its own."""
+        return self.subscription is not None
+
+    def head(self) -> tuple[data.Value, ...]:
+        """Return the record that the events begin with."""
+        if self.subscription is None:
+            return self.context.values()
+        return self.context.first_generation(self.subscription)
 
 
 @dataclass(frozen=True, slots=True)

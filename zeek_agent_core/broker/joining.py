@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -79,6 +80,7 @@ class Joining:
         self._agent_id = agent_id
         self._facts = facts
         self._hello = AgentHello(agent_id, "")
+        self._changed = asyncio.Event()
         self._interval = config.hello_interval
         self.links = [
             Link(
@@ -120,14 +122,25 @@ class Joining:
             for link in self.links:
                 tasks.create_task(link.run(), name=f"Zeek at {link.destination}")
 
+    def facts_changed(self) -> None:
+        """Say hello anew: what it tells has changed."""
+        self._changed.set()
+
     async def close(self) -> None:
         """Say goodbye to all Zeeks; `run` is to be cancelled after it."""
         await asyncio.gather(*(link.close() for link in self.links))
 
     async def _keep_fresh(self) -> None:
         while True:
-            await asyncio.sleep(self._interval / 2)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval / 2):
+                    await self._changed.wait()
+            has_changed = self._changed.is_set()
+            self._changed.clear()
             await self._refresh()
+            if has_changed:
+                for link in self.links:
+                    link.hasten_hello()
 
     async def _refresh(self) -> None:
         try:

@@ -140,6 +140,11 @@ class Link:
             }
         return row
 
+    def hasten_hello(self) -> None:
+        """Say hello at once, if there is a connection."""
+        self.session.greeting.hasten(self._loop.time())
+        self._stirred.set()
+
     # The connection.
 
     async def run(self) -> None:

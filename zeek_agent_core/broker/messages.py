@@ -28,7 +28,13 @@ SUBSCRIPTIONS = {
     "ZeekAgent::SnapshotPlusDifferences": Subscription.SNAPSHOT_PLUS_DIFFERENCES,
     "ZeekAgent::Events": Subscription.EVENTS,
 }
+UPDATES = {
+    Change.ADD: data.Enum("ZeekAgent::ADD"),
+    Change.DELETE: data.Enum("ZeekAgent::REMOVE"),
+}
 QUERY_FIELDS = 7
+FIRST_GENERATION = "first-generation"
+"""Second element of a query's event, behind its name: the form of its results."""
 MOST_ID_CHARACTERS = 128
 LONGEST_INTERVAL = timedelta(days=3650)
 _INSTANCE = re.compile(rf"[!-.0-~]{{1,{MOST_ID_CHARACTERS}}}")
@@ -52,6 +58,13 @@ class Context:
         change = None if self.change is None else CHANGES[self.change]
         moment = data.Timestamp(self.host_time)
         return (self.agent_id, moment, self.query_id, change, self.cookie)
+
+    def first_generation(self, subscription: Subscription) -> tuple[data.Value, ...]:
+        """Return what results of the first generation begin with instead."""
+        is_initial = subscription is Subscription.SNAPSHOT_PLUS_DIFFERENCES
+        whole = data.Enum("ZeekAgent::INITIAL" if is_initial else "ZeekAgent::SNAPSHOT")
+        update = whole if self.change is None else UPDATES[self.change]
+        return (self.agent_id, update, self.cookie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +130,8 @@ class InstallQuery:
     cookie: str | None
     requires_tables: frozenset[str]
     if_missing_tables: frozenset[str]
+    is_first_generation: bool = False
+    """Whether each column is an argument of its own, as first agents sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +252,7 @@ def _install(read: _Reader, instance: str, query_id: Any, record: Any) -> Instal
         read.optional("cookie", cookie, str),
         read.names("requires_tables", requires),
         read.names("if_missing_tables", if_missing),
+        type(event) is tuple and event[1:2] == (FIRST_GENERATION,),
     )
 
 

@@ -44,9 +44,9 @@ class Outbox:
             self.agent_id, batch.collected, request.query_id, batch.change, request.cookie
         )
         topic = topics.to_one(request.instance, self.agent_id)
-        return [
-            PublishRows(held.query.id, topic, request.event, context, batch.columns, batch.rows)
-        ]
+        form = request.subscription if request.is_first_generation else None
+        rows, columns = batch.rows, batch.columns
+        return [PublishRows(held.query.id, topic, request.event, context, columns, rows, form)]
 
     def tell(self, instance: str, context: Context, text: str) -> list[Action]:
         """Tell one Zeek of an error."""

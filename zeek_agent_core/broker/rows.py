@@ -40,14 +40,28 @@ _COUNT, _INTEGER, _STRING, _END = (
 )  # fmt: skip
 
 
-def row_prefix(topic: str, event: str, context: Sequence[data.Value], rules: Rules = OLDEST) -> str:
+def row_prefix(
+    topic: str,
+    event: str,
+    context: Sequence[data.Value],
+    rules: Rules = OLDEST,
+    *,
+    is_spread: bool = False,
+) -> str:
     """Return what stands before the columns in the frames of all rows of one context."""
     opening, _ = around_arguments(topic, event, rules)
-    return f"{opening}{encode_value(tuple(context), rules)},{_PREFIX}"
+    return f"{opening}{encode_value(tuple(context), rules)},{'' if is_spread else _PREFIX}"
 
 
-def compile_row_encoder(columns: Sequence[ResultColumn], rules: Rules = OLDEST) -> RowEncoder:
-    """Return the function that makes frames of rows with *columns*."""
+def compile_row_encoder(
+    columns: Sequence[ResultColumn], rules: Rules = OLDEST, *, is_spread: bool = False
+) -> RowEncoder:
+    """Return the function that makes frames of rows with *columns*.
+
+    *is_spread* makes each column an argument of the event, as the first generation did.
+    """
+    if is_spread:
+        return _compile_spread(columns, rules)
     cells = [_cell(column, rules) for column in columns]
     is_spelt_out = 0 < len(columns) <= _MOST_SPELT_OUT
     must_look = is_spelt_out and not rules.unicode_escapes
@@ -74,6 +88,44 @@ def compile_row_encoder(columns: Sequence[ResultColumn], rules: Rules = OLDEST) 
     return encode
 
 
+def _compile_spread(columns: Sequence[ResultColumn], rules: Rules) -> RowEncoder:
+    """Return the function that makes frames in which each column is an argument.
+
+    So the first generation sent rows: text, whole numbers and fractions, and
+    nothing that is missing, since Zeek takes no such arguments.
+    """
+    cells = [_argument(column, rules) for column in columns]
+    ending = around_arguments("", "", rules)[1]
+
+    def encode(prefix: str, row: ResultRow) -> bytes:
+        made = ",".join([cell(value) for cell, value in zip(cells, row, strict=True)])
+        return f"{prefix}{made}{ending}".encode().ljust(rules.least_bytes)
+
+    return encode
+
+
+_PER_SECOND = {Type.TIME: 10**6, Type.INTERVAL: 10**9}
+_NUMBERS = frozenset({Type.COUNT, Type.INT, Type.BOOL, Type.TIME, Type.INTERVAL})
+
+
+def _argument(column: ResultColumn, rules: Rules) -> Cell:
+    unit = _PER_SECOND.get(column.type, 1) if column.type is not None else 1
+    missing: SqlValue = -1 if column.type in _NUMBERS else -1.0 if column.type is Type.REAL else ""
+
+    def encode(value: SqlValue) -> str:
+        if isinstance(value, bytes):
+            return encode_value(text(value), rules)
+        if isinstance(value, str):
+            return encode_value(clean(value), rules)
+        if value is None:
+            return encode_value(missing, rules)
+        if column.type is Type.REAL:
+            return encode_value(float(value), rules)
+        return encode_value(value // unit if isinstance(value, int) else value, rules)
+
+    return encode
+
+
 class Frames:
     """Makes the frames of rows; keeps the encoders it has compiled."""
 
@@ -84,8 +136,9 @@ class Frames:
 
     def of(self, order: PublishRows) -> list[bytes]:
         """Return one frame for each row of *order*."""
-        prefix = row_prefix(order.topic, order.event, order.context.values(), self.rules)
-        encode = self._compiled(order.columns)
+        is_spread = order.is_spread
+        prefix = row_prefix(order.topic, order.event, order.head(), self.rules, is_spread=is_spread)
+        encode = self._compiled(order.columns, is_spread=is_spread)
         return [encode(prefix, row) for row in order.rows]
 
 

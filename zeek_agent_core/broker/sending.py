@@ -35,7 +35,7 @@ class Sender:
         self._waiting: deque[tuple[PublishRows, int, Rules, asyncio.Future[None]]] = deque()
         self._ledger: deque[tuple[int, int]] = deque()
         self._wake = asyncio.Event()
-        self._encoders: dict[tuple[tuple[ResultColumn, ...], Rules], RowEncoder] = {}
+        self._encoders: dict[tuple[tuple[ResultColumn, ...], Rules, bool], RowEncoder] = {}
 
     def publish(self, order: Publish) -> None:
         """Send one event, before rows that wait."""
@@ -84,8 +84,9 @@ class Sender:
         self._waiting.clear()
 
     async def _send(self, order: PublishRows, last: int, rules: Rules) -> None:
-        encode = self._encoder(order.columns, rules)
-        prefix = row_prefix(order.topic, order.event, order.context.values(), rules)
+        is_spread = order.is_spread
+        encode = self._encoder(order.columns, rules, is_spread=is_spread)
+        prefix = row_prefix(order.topic, order.event, order.head(), rules, is_spread=is_spread)
         rows, begin = order.rows, 0
         while begin < len(rows):
             while (full := self._transport.ready()) is not None:
@@ -97,13 +98,15 @@ class Sender:
             self._ledger.append((self._handed, last - len(rows) + begin))
             await asyncio.sleep(0)
 
-    def _encoder(self, columns: tuple[ResultColumn, ...], rules: Rules) -> RowEncoder:
-        key = (columns, rules)
+    def _encoder(
+        self, columns: tuple[ResultColumn, ...], rules: Rules, *, is_spread: bool
+    ) -> RowEncoder:
+        key = (columns, rules, is_spread)
         encoder = self._encoders.get(key)
         if encoder is None:
             if len(self._encoders) >= MOST_ENCODERS:
                 self._encoders.clear()
-            encoder = self._encoders[key] = compile_row_encoder(columns, rules)
+            encoder = self._encoders[key] = compile_row_encoder(columns, rules, is_spread=is_spread)
         return encoder
 
 

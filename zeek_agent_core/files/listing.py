@@ -18,6 +18,13 @@ KINDS = {
     stat.S_IFSOCK: "socket",
 }
 
+ATTRIBUTES = {
+    value: name.removeprefix("FILE_ATTRIBUTE_").lower()
+    for name, value in vars(stat).items()
+    if name.startswith("FILE_ATTRIBUTE_")
+}
+"""Names of the bits that Windows has for a file."""
+
 
 class FilesList(files_list.FilesList):  # noqa: D101 - described by its declaration
     settings_section = SECTION
@@ -25,7 +32,7 @@ class FilesList(files_list.FilesList):  # noqa: D101 - described by its declarat
 
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per path; look at the file only if more than the path is wanted."""
-        wants_status = where.wants("type", "uid", "gid", "mode", "mtime", "size")
+        wants_status = where.wants("type", "uid", "gid", "mode", "mtime", "size", "attributes")
         wants_target = where.wants("link_target")
         for match in expand(self, where):
             if match is None:
@@ -60,7 +67,14 @@ class FilesList(files_list.FilesList):  # noqa: D101 - described by its declarat
             "mode": format(stat.S_IMODE(status.st_mode), "o"),
             "mtime": status.st_mtime_ns // 1000,
             "size": None if is_windows and kind != "file" else status.st_size,
+            "attributes": attributes(status) if is_windows else None,
         }
+
+
+def attributes(status: Any) -> set[str] | None:
+    """Return the names of the attributes in a file's status; only Windows has them."""
+    bits = getattr(status, "st_file_attributes", None)
+    return None if bits is None else {name for bit, name in ATTRIBUTES.items() if bits & bit}
 
 
 def _target(match: Match) -> str | None:

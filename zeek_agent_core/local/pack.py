@@ -27,6 +27,35 @@ SSH_KEYS: Mapping[str, tuple[str, ...]] = {
     "darwin": ('SELECT * FROM files_lines("/Users/*/.ssh/authorized_keys")',),
 }
 
+PROCESSES = "SELECT name,pid,uid,gid,ppid,priority,startup FROM processes"
+PROCESSES_EVENTS = (
+    "SELECT time, name, pid, ppid, uid, gid, ruid, rgid, priority, duration, "
+    "state, exe, cmdline, cwd, startup, exit_code, exit_signal, auid, container "
+    "FROM processes_events"
+)
+SOCKETS_EVENTS = (
+    "SELECT time, pid, process, uid, gid, family, protocol, local_addr, "
+    "local_port, remote_addr, remote_port, state, direction, duration, sent, received, "
+    "error, seuid FROM sockets_events"
+)
+FILE_EVENTS = (
+    "SELECT time, action, path, old_path, is_directory, pid, process, exe, uid, "
+    "count FROM files_events"
+)
+SYSTEM_LOGS = "SELECT time, process, level, message FROM system_logs_events"
+SERVICES = (
+    "SELECT name, description, is_running, is_enabled, path, pid, "
+    "active_state, sub_state FROM services"
+)
+INTERFACES = "SELECT name, mac, mtu, is_up, is_loopback, addresses FROM interfaces"
+MOUNTS = "SELECT device, path, type, options, is_read_only FROM mounts"
+LISTENING_PORTS = (
+    "SELECT s.local_addr, s.local_port, s.protocol, s.pid, s.process, p.exe, p.uid, u.name "
+    "FROM sockets s LEFT JOIN processes p ON p.pid = s.pid LEFT JOIN users u ON u.uid = p.uid "
+    "WHERE s.state = 'LISTEN' OR "
+    "(s.protocol IN (17, 136) AND s.remote_port = 0 AND s.local_port != 0)"
+)
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _ONCE = "interval 0 runs a query only once"
 
@@ -52,7 +81,7 @@ def default_pack(platform: str, *, interval: timedelta = INTERVAL) -> tuple[Loca
         columns: tuple[LogColumn, ...],
         *statements: str,
         subscription: Subscription = Subscription.DIFFERENCES,
-        requires: frozenset[str] = frozenset(),
+        requires: str | None = None,
     ) -> list[LocalQuery]:
         output = f"zeek-agent-{log}"
         several = len(statements) > 1
@@ -62,7 +91,7 @@ def default_pack(platform: str, *, interval: timedelta = INTERVAL) -> tuple[Loca
                 sql=sql,
                 interval=interval,
                 subscription=subscription,
-                requires_tables=requires,
+                requires_tables=frozenset({requires} if requires else ()),
                 asker="local",
             )
             for number, sql in enumerate(statements, 1)
@@ -71,25 +100,28 @@ def default_pack(platform: str, *, interval: timedelta = INTERVAL) -> tuple[Loca
         has_change = subscription is not Subscription.EVENTS
         return [LocalQuery(query, output, columns, has_change) for query in queries]
 
-    processes = "SELECT name,pid,uid,gid,ppid,priority,startup FROM processes"
+    def collect(
+        log: str, columns: tuple[LogColumn, ...], statement: str, table: str
+    ) -> list[LocalQuery]:
+        events = Subscription.EVENTS
+        return ask(log, columns, statement, subscription=events, requires=table)
+
+    keys = SSH_KEYS.get(platform, ())
     return (
         *ask("files", stock.FILES, *FILES),
-        *ask("processes", stock.PROCESSES, processes),
+        *ask("processes", stock.PROCESSES, PROCESSES),
         *ask("sockets", stock.SOCKETS, "SELECT * FROM sockets"),
         *ask("ssh-configs", stock.SSH_CONFIGS, *SSH_CONFIGS),
-        *ask(
-            "ssh-authorized-keys",
-            stock.SSH_AUTHORIZED_KEYS,
-            *SSH_KEYS.get(platform, ()),
-        ),
-        *ask(
-            "system-logs",
-            stock.SYSTEM_LOGS,
-            "SELECT * FROM system_logs_events",
-            subscription=Subscription.EVENTS,
-            requires=frozenset({"system_logs_events"}),
-        ),
+        *ask("ssh-authorized-keys", stock.SSH_AUTHORIZED_KEYS, *keys),
+        *collect("system-logs", stock.SYSTEM_LOGS, SYSTEM_LOGS, "system_logs_events"),
         *ask("users", stock.USERS, "SELECT * FROM users"),
+        *collect("processes-events", stock.PROCESSES_EVENTS, PROCESSES_EVENTS, "processes_events"),
+        *collect("sockets-events", stock.SOCKETS_EVENTS, SOCKETS_EVENTS, "sockets_events"),
+        *collect("file-events", stock.FILE_EVENTS, FILE_EVENTS, "files_events"),
+        *ask("services", stock.SERVICES, SERVICES, requires="services"),
+        *ask("interfaces", stock.INTERFACES, INTERFACES, requires="interfaces"),
+        *ask("mounts", stock.MOUNTS, MOUNTS, requires="mounts"),
+        *ask("listening-ports", stock.LISTENING_PORTS, LISTENING_PORTS),
     )
 
 

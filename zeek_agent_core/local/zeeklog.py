@@ -43,7 +43,7 @@ def layout_of(query: LocalQuery, result: Result) -> Layout:
     """Return the layout for the results of *query*; *result* decides where nothing else does."""
     if query.columns:
         names = [column.name for column in query.columns]
-        types = [zeek_type(column.type) for column in query.columns]
+        types = [zeek_type(column.type, column.element) for column in query.columns]
         columns = tuple(
             (c.source, formatter(c.type) if c.part is None else part(c.part, c.type))
             for c in query.columns

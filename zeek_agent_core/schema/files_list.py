@@ -33,6 +33,12 @@ class FilesList(Snapshot):
         Column("mtime", Type.TIME, "when the content was last modified"),
         Column("size", Type.COUNT, "size in bytes"),
         Column("link_target", Type.TEXT, "what the path points to, where it is a symbolic link"),
+        Column(
+            "attributes",
+            Type.SET,
+            "attributes on Windows, such as `hidden`, `system`, `readonly`, `reparse_point`",
+            element=Type.TEXT,
+        ),
     )
     examples = (
         "SELECT path, size, iso(mtime) FROM files_list('/etc/*') WHERE type = 'file'",

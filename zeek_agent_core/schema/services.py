@@ -7,8 +7,9 @@ class Services(Snapshot):
     """Services that the host's service manager knows, one row per service.
 
     Services that do not run are included. On Linux these are the `.service` units of
-    systemd, without templates and aliases. The columns `load_state` to
-    `unit_file_state` are in systemd's words, and NULL elsewhere.
+    systemd, without templates and aliases, on macOS the launch daemons, on Windows what
+    the service control manager has. The columns `load_state` to `unit_file_state` are in
+    the words of systemd, or of Windows.
     """
 
     name = "services"

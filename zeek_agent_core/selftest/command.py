@@ -199,6 +199,8 @@ def told(agent: Agent, table: Evented, watcher: Watcher) -> Finding:
     """Return how an evented table fared while the deeds were done."""
     collector = agent.events.collectors[table.name]
     error = collector.error or watcher.errors.get(table.name)
+    if error and isinstance(table, Sourced) and table.source is None:
+        return Finding(table.name, Outcome.SKIPPED, f"no source works here: {error}")
     if error:
         return Finding(table.name, Outcome.FAILED, error)
     source = f", from {table.source}" if table.source else ""

@@ -13,14 +13,14 @@ from datetime import timedelta
 from functools import partial
 from time import perf_counter, time
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
-from zeek_agent_core.errors import LimitError, QueryError, StoppedError
+from zeek_agent_core.errors import LimitError, QueryError, StoppedError, WaitingError
 from zeek_agent_core.limits import Limits
 from zeek_agent_core.query import ResultColumn, ResultRow
 from zeek_agent_core.sql import direct
 from zeek_agent_core.sql.run import Guard, Positions, Run
-from zeek_agent_core.sql.session import Batch, EventRows, Session
+from zeek_agent_core.sql.session import Batch, EventRows, Session, WhyMissing
 from zeek_agent_core.sql.statement import Statement
 from zeek_agent_core.sql.vtable import Cursor as TableCursor
 from zeek_agent_core.sql.worker import Worker
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+WAIT_SECONDS = 0.25
+"""How long a table waits before it is looked whether its rows are still wanted."""
 GRACE_SECONDS = 2.0
 """How long a stopped statement may take to react before its thread is given up."""
 
@@ -67,6 +69,11 @@ def no_events(_table: str, _after: int, _upto: int | None) -> Iterator[Row]:
     return iter(())
 
 
+def not_known(_table: str) -> str | None:
+    """Know nothing about a table that is not there."""
+    return None
+
+
 class Database:
     """SQL over the agent's tables; use as ``async with Database(tables) as db``."""
 
@@ -76,12 +83,17 @@ class Database:
         *,
         limits: Limits | None = None,
         events: EventRows = no_events,
+        why_missing: WhyMissing = not_known,
     ) -> None:
-        """Offer *tables*; *events* gives the rows of evented ones."""
+        """Offer *tables*; *events* gives the rows of evented ones.
+
+        *why_missing* may explain why there is no table of a name.
+        """
         self.tables: dict[str, Table] = {table.name: table for table in tables}
         self.limits = limits or Limits()
         self.stats: dict[str, TableStats] = {name: TableStats() for name in self.tables}
         self._events = events
+        self._why_missing = why_missing
         self._busy: set[str] = set()
         self._runs: dict[Run, Worker] = {}
         self._is_closed = False
@@ -114,18 +126,23 @@ class Database:
 
     async def _open(self) -> None:
         self._worker = Worker("database")
-        self._session = Session(self.tables, self.limits, self._events, self._busy)
+        self._session = self._new_session()
         await self._worker.call(self._session.open)
 
-    async def add(self, table: Table) -> None:
-        """Offer one more table."""
-        self.tables[table.name] = table
-        self.stats.setdefault(table.name, TableStats())
-        await self._worker.call(self._session.offer)
+    def _new_session(self) -> Session:
+        return Session(self.tables, self.limits, self._events, self._busy, self._why_missing)
 
-    async def remove(self, name: str) -> None:
-        """Offer a table no longer; statements that run on it may go on."""
-        self.tables.pop(name, None)
+    async def change(self, added: Iterable[Table] = (), removed: Iterable[str] = ()) -> None:
+        """Offer the tables *added*, and those *removed* no longer; statements that run go on.
+
+        A table that is added takes the place of the one of its name.
+        """
+        more = {table.name: table for table in added}
+        for name in removed:
+            self.tables.pop(name, None)
+        for name in more:
+            self.stats.setdefault(name, TableStats())
+        self.tables.update(more)
         await self._worker.call(self._session.offer)
 
     async def prepare(self, sql: str) -> Statement:
@@ -224,7 +241,7 @@ class Database:
         worker.post(lambda: self._busy.discard(table or ""))
         worker.close()
         self._worker = Worker("database")
-        self._session = Session(self.tables, self.limits, self._events, self._busy)
+        self._session = self._new_session()
         self._worker.post(self._session.open)
         others = StoppedError(f"the database was restarted: table {table} did not react; ask again")
         worker.abandon(run.stop or others, others)
@@ -266,7 +283,7 @@ class Running:
     async def __aenter__(self) -> Self:
         """Compile and start the statement."""
         try:
-            statement = await self._call(Session.start)
+            statement = await self._begun()
         except BaseException:
             self._close()
             raise
@@ -288,10 +305,30 @@ class Running:
 
     async def _batches(self) -> AsyncIterator[list[ResultRow]]:
         while not self._is_done:
-            batch: Batch = await self._call(Session.fetch)
+            try:
+                batch: Batch = await self._call(Session.fetch)
+            except WaitingError as waiting:
+                await self._wait(waiting)
+                continue
+            self._run.has_rows = self._run.has_rows or bool(batch.rows)
             self._is_done = batch.is_last
             if batch.rows:
                 yield batch.rows
+
+    async def _begun(self, begin: Callable[[Session, Run], Statement] = Session.start) -> Statement:
+        """Start the statement, and again as long as a table has to wait for somebody."""
+        try:
+            return cast("Statement", await self._call(begin))
+        except WaitingError as waiting:
+            return await self._wait(waiting)
+
+    async def _wait(self, waiting: WaitingError) -> Statement:
+        """Wait outside of the database's thread; others have their turn meanwhile."""
+        self._run.restarts += 1
+        while not await asyncio.to_thread(waiting.wait, WAIT_SECONDS):
+            if self._run.stop is not None:
+                raise self._run.stop
+        return await self._begun(Session.start_again)
 
     async def _call(self, job: Callable[[Session, Run], Any]) -> Any:
         database = self._database

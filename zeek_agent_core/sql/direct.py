@@ -50,7 +50,7 @@ def scan(
     *fail* makes the error that is raised where the table, or a value, is wrong.
     """
     names = [layout.names[position] for position in positions]
-    where = Where(frozenset(names), dict(layout.defaults))
+    where = Where(frozenset(names), dict(layout.defaults), kept=run.kept, may_wait=run.may_wait)
     table = run.scan(run_table(run))
     began = perf_counter()
     iterator: Iterator[Row] = iter(())

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from zeek_agent_core.errors import ParameterError
-from zeek_agent_core.table import Column, Prefix, Table, Where
+from zeek_agent_core.sql.run import Run
+from zeek_agent_core.table import Column, Pattern, Prefix, Table, Where
 from zeek_agent_core.values import PLAIN, SqlValue, sql_type, to_sql
 
 LAST_BIT = 63
@@ -32,15 +33,17 @@ class Layout:
 
     def __init__(self, table: Table) -> None:
         """Read the declaration of *table*."""
-        self.columns = table.columns
-        self.names = tuple(column.name for column in table.columns)
+        again = (column for column in table.columns for _ in column.aliases)
+        self.columns = (*table.columns, *again)
+        """The columns as SQLite counts them: behind all come those that have aliases."""
+        self.names = tuple(column.name for column in self.columns)
         self.known = frozenset(self.names)
         self.fields: tuple[tuple[str, Any], ...] = tuple(
-            (column.name, PLAIN.get(column.type)) for column in table.columns
+            (column.name, PLAIN.get(column.type)) for column in self.columns
         )
         self.defaults = {c.name: c.default for c in table.columns if c.is_parameter}
 
-    def where(self, text: str, arguments: Sequence[Any]) -> Where:
+    def where(self, text: str, arguments: Sequence[Any], run: Run) -> Where:
         """Return what the query wants, from the plan and the values SQLite gives."""
         used, terms = _plan(text)
         parameters: dict[str, Any] = dict(self.defaults)
@@ -48,6 +51,7 @@ class Layout:
         lows: dict[str, Any] = {}
         highs: dict[str, Any] = {}
         prefixes: dict[str, Prefix] = {}
+        patterns: dict[str, tuple[Pattern, ...]] = {}
         for term, argument in zip(terms, arguments, strict=True):
             column = self.columns[term.column]
             if column.is_parameter:
@@ -58,12 +62,24 @@ class Layout:
                 _bound(lows, column, argument, max)
             elif term.operator in ("<", "<="):
                 _bound(highs, column, argument, min)
-            else:
+            elif isinstance(argument, str):
+                pattern = Pattern(term.operator.upper(), argument)
+                patterns[column.name] = (*patterns.get(column.name, ()), pattern)
                 _prefix(prefixes, column, argument, ignore_case=term.operator == "like")
         names = frozenset(self.names[at] for at in used if at < len(self.names))
         if LAST_BIT in used:
             names |= frozenset(self.names[LAST_BIT:])
-        return Where(names, parameters, allowed, lows, highs, prefixes)
+        return Where(
+            names,
+            parameters,
+            allowed,
+            lows,
+            highs,
+            prefixes,
+            patterns,
+            kept=run.kept,
+            may_wait=run.may_wait,
+        )
 
 
 def _parameter(column: Column, value: SqlValue) -> SqlValue:
@@ -124,10 +140,8 @@ def _bound(
 
 
 def _prefix(
-    prefixes: dict[str, Prefix], column: Column, pattern: SqlValue, *, ignore_case: bool
+    prefixes: dict[str, Prefix], column: Column, pattern: str, *, ignore_case: bool
 ) -> None:
-    if not isinstance(pattern, str):
-        return
     special = "%_" if ignore_case else "*?["
     end = next((i for i, letter in enumerate(pattern) if letter in special), len(pattern))
     if end:

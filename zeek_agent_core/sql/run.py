@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from time import perf_counter
+from typing import Any
 
-from zeek_agent_core.errors import QueryError
+from zeek_agent_core.errors import ParameterError, QueryError
 from zeek_agent_core.limits import Limits
 from zeek_agent_core.table import Table, Where
 from zeek_agent_core.values import Row
@@ -15,6 +16,9 @@ Positions = Mapping[str, tuple[int, int | None]]
 
 Guard = Callable[[Table, Where, Callable[[Where], Iterator[Row]]], Iterator[Row]]
 """Decides on every scan of a table: what may be scanned, and which rows may be seen."""
+
+MOST_RESTARTS = 8
+"""A join that asks somebody for each row must not begin anew for each of them."""
 
 _SELECT = re.compile(r"\bselect\b", re.IGNORECASE)
 _IN_TABLE = re.compile(r"\bin\b(?!\s*\()", re.IGNORECASE)
@@ -54,6 +58,14 @@ class Run:
         """Names of the functions that the statement calls."""
         self.wanted: dict[str, list[Where]] = {}
         """What each scan of an evented table wanted."""
+        self.unmet: ParameterError | None = None
+        """The condition for lack of which a plan was refused."""
+        self.kept: dict[Any, Any] = {}
+        """What tables keep for later scans of this statement."""
+        self.restarts = 0
+        """How often the statement began anew since a table had to wait."""
+        self.has_rows = False
+        """Whether rows have been handed on, after which it cannot begin anew."""
         self.is_single = False
         """Whether every run reads one table, in one scan, with the same conditions."""
         self.scans: dict[str, Scan] = {}
@@ -66,6 +78,11 @@ class Run:
     def lists_are_literal(self) -> bool:
         """Whether every list after an `IN` is surely spelt out in the statement."""
         return len(_SELECT.findall(self.sql)) <= 1 and _IN_TABLE.search(self.sql) is None
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether a table may wait outside of the database's thread."""
+        return not self.has_rows and self.restarts < MOST_RESTARTS
 
     def scan(self, table: str) -> Scan:
         """Return what *table* has done for this run so far."""

@@ -1,6 +1,7 @@
 """The SQLite connection, and statements on it; used by one thread only."""
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -38,6 +39,9 @@ from zeek_agent_core.values import Row
 EventRows = Callable[[str, int, int | None], Iterator[Row]]
 """Given a table and two positions, the rows of events after the one, up to the other."""
 
+WhyMissing = Callable[[str], str | None]
+"""Given the name of a table that is not there, the reason, if it is known."""
+
 PROGRESS_STEPS = 10_000
 CHUNK = 64
 DIRECT_CHUNK = 512
@@ -60,6 +64,9 @@ _SQLITE_LIMITS = {
 }
 
 
+_MISSING = re.compile(r"no such table: ([\w.]+)")
+
+
 class Batch(NamedTuple):
     """Some rows of a result."""
 
@@ -71,17 +78,23 @@ class Session:
     """One connection with all tables; every method runs in the thread that made it."""
 
     def __init__(
-        self, tables: Mapping[str, Table], limits: Limits, events: EventRows, busy: set[str]
+        self,
+        tables: Mapping[str, Table],
+        limits: Limits,
+        events: EventRows,
+        busy: set[str],
+        why_missing: WhyMissing,
     ) -> None:
         """Plan for *tables*; the names in *busy* hang in another thread."""
         self.tables = tables
         self.limits = limits
         self.events = events
         self.busy = busy
+        self.why_missing = why_missing
         self.current: Run = Run("", limits, {})
         self._results: dict[Run, Any] = {}
         self._counts: dict[Run, tuple[int, int]] = {}
-        self._offered: set[str] = set()
+        self._offered: dict[str, Table] = {}
 
     def open(self) -> None:
         """Open the database and offer the tables."""
@@ -106,19 +119,22 @@ class Session:
 
     def offer(self) -> None:
         """Tell SQLite of tables that came or went."""
-        for name in self._offered - set(self.tables):
+        tables = dict(self.tables)
+        for name in [
+            name for name, table in self._offered.items() if tables.get(name) is not table
+        ]:
             self.connection.create_module(name, None)
-            self._offered.discard(name)
-        for name in set(self.tables) - self._offered:
+            del self._offered[name]
+        for name in tables.keys() - self._offered.keys():
             self.connection.create_module(
                 name,
-                cast("apsw.VTModule", Module(self.tables[name], self)),
+                cast("apsw.VTModule", Module(tables[name], self)),
                 use_bestindex_object=True,
                 eponymous=True,
                 eponymous_only=True,
                 read_only=True,
             )
-            self._offered.add(name)
+            self._offered[name] = tables[name]
 
     def close(self) -> None:
         """Close the connection and all results."""
@@ -156,6 +172,14 @@ class Session:
         if run.tables and any(isinstance(self.tables[name], Evented) for name in run.tables):
             run.is_single = is_direct or self._singles.is_single(run)
         return compiled[0]
+
+    def start_again(self, run: Run) -> Statement:
+        """Begin to execute *run* anew: a table has what it had to wait for."""
+        self.finish(run)
+        run.scans.clear()
+        run.wanted.clear()
+        run.text_bytes = None
+        return self.start(run)
 
     def _positions(self, statement: Statement) -> list[int]:
         """Return where the result's columns stand in their one table; none if there are others."""
@@ -260,7 +284,7 @@ class Session:
         source = self.tables.get(table.lower()) if table else None
         if source is not None and origin is not None:
             for column in source.columns:
-                if column.name == origin.lower():
+                if origin.lower() in (column.name, *column.aliases):
                     return ResultColumn(name, column.type, column.element, column.name)
         return ResultColumn(name)
 
@@ -313,7 +337,13 @@ class Session:
             cursor = _culprit(error)
             if cursor is not None:
                 return cursor.failed(error)
-        return run.failure or explain(error, run.sql, self.tables.values())
+        if run.unmet is not None and "no query solution" in str(error):
+            return run.unmet
+        missing = _MISSING.search(str(error))
+        reason = self.why_missing(missing[1].lower()) if missing else None
+        if missing and reason:
+            return TableError(missing[1], reason)
+        return run.failure or explain(error, run.sql, list(self.tables.values()))
 
 
 def _culprit(error: Exception) -> Cursor | None:

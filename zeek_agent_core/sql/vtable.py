@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import apsw
 
-from zeek_agent_core.errors import ParameterError, QueryError, TableError
+from zeek_agent_core.errors import ParameterError, QueryError, TableError, WaitingError
 from zeek_agent_core.sql.pushdown import Layout, Term
 from zeek_agent_core.sql.run import Run, Scan
 from zeek_agent_core.table import EQ, PAUSE, PREFIX, RANGE, Column, Table, Where
@@ -70,11 +70,14 @@ class Module:
 
 
 def declaration(table: Table) -> str:
-    """Return the ``CREATE TABLE`` statement for *table*; parameters are hidden columns."""
-    columns = ", ".join(
-        f'"{c.name}" {sql_type(c.type)}{" HIDDEN" if c.is_parameter else ""}' for c in table.columns
+    """Return the ``CREATE TABLE`` statement for *table*; parameters and aliases are hidden."""
+    columns = [(c.name, c.type, c.is_parameter or c.hidden) for c in table.columns]
+    columns += [(alias, c.type, True) for c in table.columns for alias in c.aliases]
+    parts = (
+        f'"{name}" {sql_type(kind)}{" HIDDEN" if is_hidden else ""}'
+        for name, kind, is_hidden in columns
     )
-    return f'CREATE TABLE "{table.name}" ({columns})'
+    return f'CREATE TABLE "{table.name}" ({", ".join(parts)})'
 
 
 class VirtualTable:
@@ -88,7 +91,7 @@ class VirtualTable:
 
     def BestIndexObject(self, index: Any) -> bool:
         """Pick the conditions that the table hears of; False refuses an unusable plan."""
-        columns = self.table.columns
+        columns = self.layout.columns
         terms: list[Term] = []
         cost = FULL_SCAN
         given: set[int] = set()
@@ -106,22 +109,35 @@ class VirtualTable:
                 given.add(position)
                 is_list = False
             else:
-                if not self._is_pushed(index, number, column, operator):
+                taken = self._is_list(index, number, column, operator)
+                if taken is None:
                     continue
-                is_list = operator == "=" and index.get_aConstraintUsage_in(number)
-                if is_list and not self.source.current.lists_are_literal:
-                    continue  # APSW fails on the list if it comes from a SELECT without rows
-                if is_list:
-                    index.set_aConstraintUsage_in(number, True)  # noqa: FBT003 - APSW wants it so
+                is_list = taken
+                given.add(position)
                 cost /= SELECTIVITY[operator] / (10 if is_list else 1)
             terms.append(Term(position, operator, is_list))
             index.set_aConstraintUsage_argvIndex(number, len(terms))
             index.set_aConstraintUsage_omit(number, column.is_parameter)
         self._check_required(given)
+        if not self._has_mandatory(given):
+            return False
         index.idxStr = json.dumps([sorted(index.colUsed), terms])
-        index.estimatedCost = max(cost, 1.0)
+        index.estimatedCost = max(cost, 1.0) + self.table.scan_cost
         index.estimatedRows = max(int(cost), 1)
         return True
+
+    def _is_list(self, index: Any, number: int, column: Column, operator: str) -> bool | None:
+        """Return whether a condition comes as a list of values; None if it does not come."""
+        if not self._is_pushed(index, number, column, operator):
+            return None
+        if operator != "=" or not index.get_aConstraintUsage_in(number):
+            return False
+        if self.source.current.lists_are_literal:
+            index.set_aConstraintUsage_in(number, True)  # noqa: FBT003 - APSW wants it so
+            return True
+        # APSW fails on the list if it comes from a SELECT without rows. A scan for
+        # each of its values does not, but mostly costs more than one of all rows.
+        return False if column.mandatory else None
 
     @staticmethod
     def _is_pushed(index: Any, number: int, column: Column, operator: str) -> bool:
@@ -144,6 +160,17 @@ class VirtualTable:
                 f"mandatory table parameter '{names}' is missing; write for example "
                 f"{self.table.name}({arguments})"
             )
+
+    def _has_mandatory(self, given: set[int]) -> bool:
+        """Return whether one of the columns that must have a condition has one; note if not."""
+        names = [column.name for column in self.table.columns if column.mandatory]
+        if not names or any(self.layout.columns[at].name in names for at in given):
+            return True
+        self.source.current.unmet = ParameterError(
+            f"table {self.table.name} needs a condition on {' or '.join(names)}; write for "
+            f"example WHERE {names[0]} = ..."
+        )
+        return False
 
     def Open(self) -> "Cursor":
         """Return a new scan."""
@@ -184,7 +211,7 @@ class Cursor:
         """Start the scan and stand on its first row."""
         self.run = run = self.source.current
         self.scan = run.scan(self.table.name)
-        where = self.columns.where(plan, arguments)
+        where = self.columns.where(plan, arguments, run)
         self.parameters = where.parameters
         self.used = [at for at, name in enumerate(self.names) if name in where.columns]
         self.seen.clear()
@@ -287,7 +314,7 @@ def failed(table: Table, run: Run, error: BaseException) -> QueryError:
     """Return *error* of a *table* as what the asker is told, and remember it for the table."""
     scan = run.scan(table.name)
     if isinstance(error, QueryError):
-        if error is not run.stop:
+        if error is not run.stop and not isinstance(error, WaitingError):
             scan.error = error.reason if isinstance(error, TableError) else str(error)
         return error
     reason: object = error.args[0] if isinstance(error, KeyError) and error.args else error

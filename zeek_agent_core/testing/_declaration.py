@@ -64,6 +64,8 @@ def _column(column: Column) -> Iterator[str]:
         yield "null is no type of a column"
     if column.element is not None and column.type not in ELEMENTS:
         yield f"a {column.type} has no elements"
+    if column.mandatory and column.pushdown is NONE:
+        yield "a condition on it is mandatory, and does not reach the table for lack of pushdown"
     if column.is_parameter:
         yield from _parameter(column)
     elif column.default is not None:

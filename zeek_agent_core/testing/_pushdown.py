@@ -7,7 +7,7 @@ from itertools import pairwise
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.table import EQ, NONE, PREFIX, RANGE, Column
 from zeek_agent_core.testing._probe import Probe, differ, literal, quoted
-from zeek_agent_core.values import SqlValue
+from zeek_agent_core.values import SqlValue, sql_type
 
 Condition = Callable[[str], str]
 """Given the name of a column, or an expression that hides it, a condition."""
@@ -75,10 +75,11 @@ def _samples(values: Sequence[SqlValue]) -> list[SqlValue]:
 
 
 def _conditions(column: Column, values: Sequence[SqlValue]) -> Iterator[Condition]:
+    is_text = sql_type(column.type) == "TEXT"
     for value in (*values, *ABSENT):
         operators = ["="] if column.pushdown & EQ else []
-        if column.pushdown & RANGE:
-            operators += ["<", "<=", ">", ">="]
+        if column.pushdown & RANGE and not (isinstance(value, int) and is_text):
+            operators += ["<", "<=", ">", ">="]  # the plus would change what is compared
         for operator in operators:
             yield _matches(operator, literal(value))
         if column.pushdown & PREFIX and isinstance(value, str):

@@ -65,6 +65,8 @@ async def findings(
     async with Probe(table, parameters or {}, stable, others, events) as probe:
         found += await _rows.example_findings(probe)
         found += await _rows.parameter_findings(probe)
+        if any(column.mandatory for column in table.columns):
+            return found  # only the examples say which conditions give rows
         if not found:
             found += await _rows.select_findings(probe)
         if not found and isinstance(table, Snapshot):

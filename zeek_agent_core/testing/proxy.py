@@ -23,14 +23,19 @@ class Proxy:
     """A listening proxy in front of *port*; `async with` opens and closes it."""
 
     def __init__(
-        self, port: int, to_zeek: Harm | None = None, to_agent: Harm | None = None
+        self,
+        port: int,
+        to_zeek: Harm | None = None,
+        to_agent: Harm | None = None,
+        *,
+        listen: int = 0,
     ) -> None:
-        """Do harm to what goes to Zeek, and to what goes to the agent."""
+        """Do harm to what goes to Zeek, and to what goes to the agent; 0 takes any free port."""
         self.to_zeek = to_zeek or Harm()
         self.to_agent = to_agent or Harm()
         self.passed = [0, 0]
         """Bytes that went to Zeek, and to the agent."""
-        self.port = 0
+        self.port = listen
         self._behind = port
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,7 +47,7 @@ class Proxy:
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

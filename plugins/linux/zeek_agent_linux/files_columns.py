@@ -1,7 +1,15 @@
 """``files_columns``: columns of text files."""
 
-from zeek_agent_core.api import Host, hookimpl
-from zeek_agent_core.files.columns import FilesColumns
+from zeek_agent_core.api import Host, Origin, hookimpl
+from zeek_agent_core.files import columns
+
+
+class FilesColumns(columns.FilesColumns):  # noqa: D101 - described by its declaration
+    origin = Origin(
+        source="directories and files, links followed",
+        needs="root for files of others",
+        verified="tests on the running system",
+    )
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from zeek_agent_core.api import Host, Row, Where, hookimpl, storable
+from zeek_agent_core.api import Host, Origin, Row, Where, hookimpl, storable
 from zeek_agent_core.schema import groups
 from zeek_agent_linux._accounts import (
     Accounts,
@@ -16,6 +16,13 @@ from zeek_agent_linux._accounts import (
 
 
 class Groups(groups.Groups):  # noqa: D101 - described by its declaration
+    origin = Origin(
+        source="the group database, directory services (NSS) included",
+        needs="-",
+        verified="tests on the running system",
+        null=("sid",),
+    )
+
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per group; look up by name or id where the query allows it."""
         first = first_id(self.host, "GID_MIN") if where.wants("is_system") else 0

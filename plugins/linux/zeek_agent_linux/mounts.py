@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from zeek_agent_core.api import Host, Row, Where, hookimpl, text
+from zeek_agent_core.api import Host, Origin, Row, Where, hookimpl, text
 from zeek_agent_core.schema import mounts
 
 SOURCE = "/proc/self/mountinfo"
@@ -40,6 +40,12 @@ def parse_mount(line: bytes) -> Row | None:
 
 
 class Mounts(mounts.Mounts):  # noqa: D101 - described by its declaration
+    origin = Origin(
+        source="`/proc/self/mountinfo`",
+        needs="-",
+        verified="tests on the running system",
+    )
+
     def rows(self, where: Where) -> Iterator[Row]:  # noqa: ARG002 - there are few
         """Yield a row per mount, in the order of mounting."""
         for line in self.host.path(SOURCE).read_bytes().split(b"\n"):

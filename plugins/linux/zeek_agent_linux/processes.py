@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from zeek_agent_core.api import Host, Row, Where, hookimpl
+from zeek_agent_core.api import Host, Origin, Row, Where, hookimpl
 from zeek_agent_core.schema import processes as schema
 from zeek_agent_linux._processes import ProcessSource, ProcSource
 from zeek_agent_linux._processes_bpf import BpfSource
@@ -10,6 +10,12 @@ from zeek_agent_linux._processes_bpf import BpfSource
 
 class Processes(schema.Processes):  # noqa: D101
     # The description is that of the declaration.
+
+    origin = Origin(
+        source="`/proc`",
+        needs="root for `exe`, `cwd` and others of other users' processes",
+        verified="tests on the running system",
+    )
 
     def __init__(self, host: Host) -> None:
         """Read the processes of *host*."""

@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 from zeek_agent_core.api import Host, hookimpl
 from zeek_agent_core.schema import processes_events as schema
+from zeek_agent_linux._processes_audit import AuditSource
 from zeek_agent_linux._processes_connector import ConnectorSource
 from zeek_agent_linux._processes_events_bpf import BpfSource
 from zeek_agent_linux._processes_polling import PollingSource
@@ -13,7 +14,7 @@ from zeek_agent_linux._processes_tracefs import TraceSource
 class ProcessesEvents(schema.ProcessesEvents):  # noqa: D101
     # The description is that of the declaration.
 
-    sources = (BpfSource, ConnectorSource, TraceSource, PollingSource)
+    sources = (BpfSource, AuditSource, ConnectorSource, TraceSource, PollingSource)
     settings = MappingProxyType(
         {**schema.ProcessesEvents.settings, "forks": False, "interval": 1.0, "mount_tracefs": True}
     )

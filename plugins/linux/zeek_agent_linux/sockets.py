@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from zeek_agent_core.api import Host, Row, Where, hookimpl
+from zeek_agent_core.api import Host, Origin, Row, Where, hookimpl
 from zeek_agent_core.schema import sockets as schema
 from zeek_agent_linux._sockets import ProcSource, SocketSource
 from zeek_agent_linux._sockets_bpf import BpfSource
@@ -10,6 +10,12 @@ from zeek_agent_linux._sockets_bpf import BpfSource
 
 class Sockets(schema.Sockets):  # noqa: D101
     # The description is that of the declaration.
+
+    origin = Origin(
+        source="netlink (`sock_diag`), `/proc` for owners and where netlink is not there",
+        needs="root for owners and for other network namespaces",
+        verified="tests on the running system",
+    )
 
     def __init__(self, host: Host) -> None:
         """Look at the sockets of *host*."""

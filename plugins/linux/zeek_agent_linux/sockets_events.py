@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 from zeek_agent_core.api import Host, hookimpl
 from zeek_agent_core.schema import sockets_events as schema
+from zeek_agent_linux._sockets_audit import AuditSource
 from zeek_agent_linux._sockets_events_bpf import BpfSource
 from zeek_agent_linux._sockets_polling import PollingSource
 from zeek_agent_linux._sockets_tracefs import TraceSource
@@ -12,7 +13,7 @@ from zeek_agent_linux._sockets_tracefs import TraceSource
 class SocketsEvents(schema.SocketsEvents):  # noqa: D101
     # The description is that of the declaration.
 
-    sources = (BpfSource, TraceSource, PollingSource)
+    sources = (BpfSource, AuditSource, TraceSource, PollingSource)
     settings = MappingProxyType(
         {**schema.SocketsEvents.settings, "interval": 2.0, "mount_tracefs": True}
     )

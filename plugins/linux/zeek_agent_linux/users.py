@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from zeek_agent_core.api import Host, Row, Where, hookimpl, storable
+from zeek_agent_core.api import Host, Origin, Row, Where, hookimpl, storable
 from zeek_agent_core.schema import users
 from zeek_agent_linux._accounts import (
     Accounts,
@@ -20,6 +20,13 @@ ADMIN_GROUPS = ("sudo", "wheel", "admin")
 
 
 class Users(users.Users):  # noqa: D101 - described by its declaration
+    origin = Origin(
+        source="the user database, directory services (NSS) included",
+        needs="-",
+        verified="tests on the running system",
+        null=("email",),
+    )
+
     def rows(self, where: Where) -> Iterator[Row]:
         """Yield a row per user; look up by name or id where the query allows it."""
         source = accounts(self.host)

@@ -16,7 +16,7 @@ from zeek_agent_core.broker.messages import Context
 from zeek_agent_core.broker.rules import offset_shown_by
 from zeek_agent_core.broker.transport import Event, Flavour
 from zeek_agent_core.errors import DecodeError, ZeekError
-from zeek_agent_core.query import Change, ResultColumn
+from zeek_agent_core.query import Change, ResultColumn, Subscription
 from zeek_agent_core.values import Port, Type, to_sql
 
 NEW = codec.rules_for(codec.peer("x-websocket-1", "9.0.0"))
@@ -313,6 +313,33 @@ def columns_of(kinds, row, rules=NEW):
     assert isinstance(event, Event)
     assert event.arguments[0] == ("H", 0, "q", "ZeekAgent::Add", None)
     return event.arguments[1]
+
+
+SPREAD = [
+    (Type.TEXT, "ä", "ä", ""),
+    (Type.ADDRESS, "10.0.0.1", "10.0.0.1", ""),
+    (Type.COUNT, 7, 7, -1),
+    (Type.BOOL, 1, 1, -1),
+    (Type.REAL, 2, 2.0, -1.0),
+    (Type.TIME, 1_500_000, 1, -1),
+    (Type.INTERVAL, 2_500_000_000, 2, -1),
+    (Type.BLOB, b"a\xff", "a\\xff", ""),
+    (None, 1.5, 1.5, ""),
+    (None, 3, 3, ""),
+]
+
+
+@pytest.mark.parametrize("rules", [codec.OLDEST, NEW])
+@pytest.mark.parametrize(("kind", "value", "sent", "missing"), SPREAD)
+def test_first_generation_rows_are_arguments(rules, kind, value, sent, missing):
+    """Each column is an argument of one of three types, and none of them is missing."""
+    columns = (ResultColumn("c", kind), ResultColumn("d", kind))
+    context = Context("H", 0, "q", Change.ADD, "cook")
+    order = PublishRows("q", "/t", "e", context, columns, [(value, None)], Subscription.DIFFERENCES)
+    [frame] = codec.Frames(rules).of(order)
+    event = codec.decode_frame(frame, rules)
+    assert isinstance(event, Event)
+    assert event.arguments == (("H", "ZeekAgent::ADD", "cook"), sent, missing)
 
 
 STORED = {

@@ -262,6 +262,26 @@ def test_event_without_a_usable_instance_answers_nobody(instance):
     assert talk.session.instances == {}
 
 
+@pytest.mark.parametrize(
+    ("subscription", "part", "update"),
+    [
+        ("SnapshotPlusDifferences", "rows", "INITIAL"),
+        ("SnapshotPlusDifferences", "added", "ADD"),
+        ("Differences", "deleted", "REMOVE"),
+        ("Snapshots", "rows", "SNAPSHOT"),
+    ],
+)
+def test_results_in_the_form_of_the_first_generation(subscription, part, update):
+    """A query whose event says so gets a short record, then its columns."""
+    talk = joined()
+    talk.install(event=("E::result", "first-generation"), subscription=subscription, cookie="c")
+    [rows] = of(talk.result(**{part: [(5,)]}), PublishRows)
+    [frame] = codec.Frames(talk.session.rules).of(rows)
+    event = codec.decode_frame(frame, talk.session.rules)
+    assert event.name == "E::result"
+    assert event.arguments == ((AGENT, f"ZeekAgent::{update}", "c"), 5)
+
+
 def test_same_query_twice_is_installed_once():
     """Zeek sends a query again to a joining agent that has just had it."""
     talk = joined()

@@ -30,7 +30,8 @@ def query(
     """Return the record of a query as the stock package sends it."""
     schedule = None if every is None else data.Timespan(every * 1e9)
     kind = data.Enum(f"ZeekAgent::{subscription}")
-    return (sql, schedule, kind, (event,), cookie, data.Set(requires), data.Set(missing))
+    name = event if isinstance(event, tuple) else (event,)
+    return (sql, schedule, kind, name, cookie, data.Set(requires), data.Set(missing))
 
 
 class Talk:

@@ -2,6 +2,11 @@
 
 import os
 import socket
+from types import SimpleNamespace
+
+from zeek_agent_core.files.listing import attributes
+
+STOCK = "path, type, uid, gid, mode, mtime, size, link_target"
 
 
 async def test_kinds_and_columns(files):
@@ -17,7 +22,7 @@ async def test_kinds_and_columns(files):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(files.root / "d/sock"))
     me = (os.getuid(), os.getgid())
-    rows = {row[0]: row[1:] for row in await files.sql("SELECT * FROM files_list('/d/*')")}
+    rows = {row[0]: row[1:] for row in await files.sql(f"SELECT {STOCK} FROM files_list('/d/*')")}
     status = ("file", *me, "4750", 1_500_000_000_123_456, 5)
     assert rows["/d/file"] == (*status, None)
     assert rows["/d/link"] == (*status, "file")
@@ -60,3 +65,10 @@ async def test_live():
     async with Database([FilesList(Host())]) as db:
         result = await db.execute("SELECT type, uid, mode FROM files_list('/dev/nul?')")
     assert result.rows == [("char", 0, "666")]
+
+
+def test_windows_attributes():
+    """The bits of Windows have names; other systems have none."""
+    status = SimpleNamespace(st_file_attributes=0x2 | 0x4 | 0x20 | 0x400 | 0x80000000)
+    assert attributes(status) == {"hidden", "system", "archive", "reparse_point"}
+    assert attributes(SimpleNamespace()) is None

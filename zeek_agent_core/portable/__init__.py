@@ -1,0 +1,1 @@
+"""Rows of tables that several systems make in the same way."""
