@@ -17,7 +17,7 @@ from zeek_agent_linux._boottime import TICK, BootTime
 from zeek_agent_linux._bpf.choice import Choice
 from zeek_agent_linux._bpf.programs import tasks
 from zeek_agent_linux._processes import CMDLINE_BYTES, ProcSource
-from zeek_agent_linux._tasks import Identity, Tasks, Texts, adjusted, times_of_threads
+from zeek_agent_linux._tasks import PRIORITIES, Identity, Tasks, Texts, adjusted, times_of_threads
 
 SHORT_NAME = 15
 """A name of so many bytes may be cut."""
@@ -25,17 +25,6 @@ CHECK_SECONDS = 600.0
 """After which BPF's list of processes is compared with that of ``/proc`` again."""
 MOST_NAMES = 4096
 NO_TIMES = (0, 0, 0)
-
-
-class _Priorities(dict[int, str]):
-    """Priorities as text; there are not many."""
-
-    def __missing__(self, number: int) -> str:
-        self[number] = text = str(number)
-        return text
-
-
-PRIORITIES = _Priorities()
 
 
 class BpfSource:

@@ -22,11 +22,11 @@ from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._cgroupids import NONE, GroupSets
 from zeek_agent_linux._kernelclock import KernelClock
-from zeek_agent_linux._processes import PAGE, ProcSource
+from zeek_agent_linux._processes import ProcSource
 from zeek_agent_linux._procrows import ProcessRows
 from zeek_agent_linux._proctree import Process
 from zeek_agent_linux._readable import Readable
-from zeek_agent_linux._tasks import Tasks, adjusted
+from zeek_agent_linux._tasks import PRIORITIES, Tasks, adjusted
 
 UNSET = 0xFFFFFFFF
 """The login's user ID of a process that belongs to no login."""
@@ -38,13 +38,12 @@ SEEDED = frozenset({"pid", "startup", "name", "exe", "cmdline", "cwd"})
 
 Fields = tuple[Any, ...]
 (
-    GROUP, CGROUP, GROUPS, UTIME, STIME, RUNTIME, VSIZE, FILES, ANONYMOUS, SHARED, KIND, PID, PPID,
-    PRIORITY, STATUS, FLAGS, PATH, NAME,
+    GROUP, CGROUP, GROUPS, UTIME, KIND, PID, PPID, PRIORITY, STATUS, FLAGS, PATH, NAME,
 ) = (
     programs.EVENT.names.index(name)
     for name in (
-        "group", "cgroup", "groups", "utime", "stime", "runtime", "vsize", "files", "anonymous",
-        "shared", "kind", "pid", "ppid", "priority", "status", "flags", "path", "name",
+        "group", "cgroup", "groups", "utime", "kind", "pid", "ppid", "priority", "status", "flags",
+        "path", "name",
     )
 )  # fmt: skip
 
@@ -298,17 +297,16 @@ def joined(raw: bytes) -> bytes:
 
 def usage(fields: Fields) -> dict[str, Any]:
     """Return the columns of a row that are not kept with a process."""
-    user, system = adjusted(fields[UTIME], fields[STIME], fields[RUNTIME], 0, 0)
+    utime, stime, runtime, vsize, rsize = fields[UTIME : UTIME + 5]
+    user, system = adjusted(utime, stime, runtime, 0, 0) if stime else (runtime, 0)
     extra = {
-        "priority": str(fields[PRIORITY]),
+        "priority": PRIORITIES[fields[PRIORITY]],
         "utime": user,
         "stime": system,
-        "duration": max(fields[0] - fields[1], 0),
+        "duration": fields[0] - fields[1],
     }
-    if fields[VSIZE]:
-        resident = max(fields[FILES], 0) + max(fields[ANONYMOUS], 0) + max(fields[SHARED], 0)
-        extra["vsize"] = fields[VSIZE] * PAGE
-        extra["rsize"] = resident * PAGE
+    if vsize:
+        extra["vsize"], extra["rsize"] = vsize, rsize
     return extra
 
 

@@ -157,3 +157,15 @@ def adjusted(
         user = told_utime
         system = runtime - user
     return user, system
+
+
+class Priorities(dict[int, str]):
+    """Priorities as text; there are not many."""
+
+    def __missing__(self, number: int) -> str:
+        """Return the text of a priority that is new."""
+        self[number] = text = str(number)
+        return text
+
+
+PRIORITIES = Priorities()

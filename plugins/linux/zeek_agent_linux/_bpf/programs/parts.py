@@ -17,7 +17,7 @@ from zeek_agent_linux._bpf.assembler import (
 )  # fmt: skip
 from zeek_agent_linux._bpf.btf import Member
 from zeek_agent_linux._bpf.kernel import Kernel
-from zeek_agent_linux._bpf.programs.tasks import resident, start_time
+from zeek_agent_linux._bpf.programs.tasks import put_memory, start_time
 from zeek_agent_linux._bpf.session import Maps
 
 NAME_BYTES = 256
@@ -72,12 +72,10 @@ def _times(a: Assembler, row: Writer, kernel: Kernel) -> None:
 
 
 def _memory(a: Assembler, row: Writer, kernel: Kernel) -> None:
-    """Memory in pages; older kernels have let go of it when a process ends."""
-    a.load(R1, R7, kernel.member("task_struct", "mm"))
-    a.jump_if(R1, "==", 0, "no memory")
-    row.copy("vsize", R1, kernel.member("mm_struct", "total_vm"), through=R2)
-    for field, place in zip(("files", "anonymous", "shared"), resident(kernel), strict=True):
-        row.copy(field, R1, place, through=R2)
+    """Memory; older kernels have let go of it when a process ends."""
+    a.load(R8, R7, kernel.member("task_struct", "mm"))
+    a.jump_if(R8, "==", 0, "no memory")
+    put_memory(a, row, kernel)
     a.label("no memory")
 
 

@@ -30,11 +30,11 @@ EXE_DELETED, CWD_DELETED, EXE_CUT, CWD_CUT, ARGUMENTS_CUT, ARGUMENTS_MISSING = 1
 
 EVENT = Record(
     time="Q", start="Q", group="Q", cgroup="Q", groups="Q", utime="Q", stime="Q", runtime="Q",
-    vsize="Q", files="q", anonymous="q", shared="q", kind="I", pid="I", ppid="I", uid="I",
-    gid="I", ruid="I", rgid="I", auid="I", priority="i", status="I", flags="I", path="I",
-    exe="I", cwd="I", arguments="I", unused="I", name="16s",
+    vsize="Q", rsize="Q", kind="I", pid="I", ppid="I", uid="I", gid="I", ruid="I", rgid="I",
+    auid="I", priority="i", status="I", flags="I", path="I", exe="I", cwd="I", arguments="I",
+    unused="I", name="16s",
 )  # fmt: skip
-"""A process and what happened to it: times in ns, since boot; memory in pages. For `EXEC` the
+"""A process and what happened to it: times in ns, since boot; memory in bytes. For `EXEC` the
 texts follow whose lengths it has: path as executed, program and directory (names from the last
 to the first), arguments."""
 ARGUMENT_BYTES = 8191

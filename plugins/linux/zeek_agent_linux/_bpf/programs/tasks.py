@@ -153,6 +153,11 @@ def _memory(a: Assembler, row: Writer, kernel: Kernel) -> None:
     """Memory of the task in R7; kernel threads and zombies have none."""
     a.load(R8, R7, kernel.member("task_struct", "mm"))
     a.jump_if(R8, "==", 0, "write")
+    put_memory(a, row, kernel)
+
+
+def put_memory(a: Assembler, row: Writer, kernel: Kernel) -> None:
+    """Put the bytes of the memory at R8: those that are mapped, and resident; uses R1 and R2."""
     a.load(R1, R8, kernel.member("mm_struct", "total_vm"))
     a.math(R1, "<<", PAGE_SHIFT)
     row.put("vsize", R1)
