@@ -45,3 +45,13 @@ async def test_cancelled(pipe):
     task.cancel()
     await asyncio.wait([task])
     assert not asyncio.get_running_loop().remove_reader(reader)
+
+
+async def test_called_at_once(pipe):
+    """Who wants to is called as soon as there is something to read, before the wait ends."""
+    reader, writer = pipe
+    found = []
+    readable = Readable([reader], lambda: found.append(os.read(reader, 10)))
+    os.write(writer, b"x")
+    await readable.wait(0)
+    assert found == [b"x"]

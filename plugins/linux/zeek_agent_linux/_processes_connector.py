@@ -7,6 +7,9 @@ soon as the event is there; of a process that was faster they are unknown.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from time import monotonic_ns
+from typing import NamedTuple
 
 from zeek_agent_core.api import Row, Source, Sourced
 from zeek_agent_linux import _cnproc, _procseed
@@ -14,7 +17,7 @@ from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._kernelclock import KernelClock
 from zeek_agent_linux._pidns import check_initial
 from zeek_agent_linux._procconnector import Connector, Item
-from zeek_agent_linux._procfacts import Facts
+from zeek_agent_linux._procfacts import Facts, take
 from zeek_agent_linux._prochistory import apply
 from zeek_agent_linux._procrows import EventRow, ProcessRows
 from zeek_agent_linux._proctree import Process, ProcessTree
@@ -22,6 +25,15 @@ from zeek_agent_linux._readable import GATHER_SECONDS, Readable
 
 SLICE = 500
 """Events that are worked on before others have their turn."""
+
+
+class _Early(NamedTuple):
+    """What was read of a process as soon as it was known to execute a program."""
+
+    found: Process
+    extra: EventRow
+    read: int
+    """When, by the monotonic clock."""
 
 
 class ConnectorSource(Source):
@@ -38,8 +50,12 @@ class ConnectorSource(Source):
         self._tree = ProcessTree(keep=0)
         self._rows = ProcessRows(table)
         self._facts = Facts(proc, self._boot, table.wanted.columns)
-        self._read: dict[int, EventRow] = {}
-        """Rows, by process ID, whose process may have executed another program meanwhile."""
+        self._connector = Connector()
+        self._caught: list[Item] = []
+        self._early: dict[tuple[int, int], _Early] = {}
+        """What was read at once, by process ID and time of the event."""
+        self._read: dict[int, tuple[EventRow, int]] = {}
+        """Rows, by process ID, whose process may have executed another program before that time."""
         self._lost = self._forged = 0
 
     def check(self) -> None:
@@ -59,15 +75,15 @@ class ConnectorSource(Source):
 
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield what happens to processes."""
-        with Connector() as connector:
+        with self._connector as connector:
             yield []
             await self._seed()
-            readable = Readable([connector.fileno()])
+            readable = Readable([connector.fileno()], self._catch)
             while True:
                 await readable.wait(0 if self._facts.are_wanted else GATHER_SECONDS)
                 held: list[EventRow] = []
                 while True:
-                    items = connector.read(SLICE)
+                    items = self._take()
                     self._doubt(items)
                     if held:
                         yield held
@@ -76,6 +92,25 @@ class ConnectorSource(Source):
                     held = self._work(items)
                     await asyncio.sleep(0)
                 await self._count(connector)
+
+    def _catch(self) -> None:
+        """Read events, and of each program what may be gone before anything else is done."""
+        if not self._facts.are_wanted:
+            return
+        with suppress(OSError, ValueError):  # what goes on is met again by `_take`
+            while len(self._caught) < SLICE and (items := self._connector.read(1)):
+                self._caught += items
+                event = items[0][0]
+                if event.what == _cnproc.EXEC:
+                    found = Process(event.b, uid=0, gid=0)  # IDs are told by events
+                    extra = self._facts.read(found)
+                    self._early[event.b, event.time] = _Early(found, extra, monotonic_ns())
+
+    def _take(self) -> list[Item]:
+        """Return some events, the oldest that wait."""
+        self._catch()
+        caught, self._caught = self._caught, []
+        return caught or self._connector.read(SLICE)
 
     async def _seed(self) -> None:
         columns = self.table.wanted.columns
@@ -108,33 +143,41 @@ class ConnectorSource(Source):
             return None
         micros, startup = self._clock.micros(time), self._clock.startup(process.started)
         if event.what == _cnproc.EXEC:
-            return self._started(process, micros, startup, gone)
+            return self._started(process, event, micros, gone)
         if event.what == _cnproc.EXIT:
             return self._rows.stopped(process, micros, startup, event.c)
         return self._rows.forked(process, micros, startup)
 
     def _started(
-        self, process: Process, time: int, startup: int | None, gone: set[int]
+        self, process: Process, event: _cnproc.Event, micros: int, gone: set[int]
     ) -> EventRow | None:
-        self._blank(process.pid)
+        self._blank(process.pid, event.time)
+        startup = self._clock.startup(process.started)
+        early = self._early.pop((process.pid, event.time), None)
         if not self._facts.are_wanted or not self._rows.may_want(process):
-            return self._rows.started(process, time, startup)
-        is_there = process.pid not in gone
-        extra = self._facts.read(process) if is_there else {}
+            return self._rows.started(process, micros, startup)
+        extra: EventRow = {}
+        read = monotonic_ns()
+        if early is not None and process.uid is not None:
+            take(process, early.found)
+            extra, read = early.extra, early.read
+        elif process.pid not in gone:
+            extra = self._facts.read(process)
+            read = monotonic_ns()
         if self._facts.inherit(process, self._tree):
             extra["incomplete"] = True
-        row = self._rows.started(process, time, startup, extra)
-        if row is not None and is_there:
-            self._read[process.pid] = row
+        row = self._rows.started(process, micros, startup, extra)
+        if row is not None:
+            self._read[process.pid] = row, read
         return row
 
     def _doubt(self, items: Sequence[Item]) -> None:
-        """Forget what was read of a process that has executed another program since."""
+        """Forget what was read of a process that had executed another program by then."""
         for event, _ in items:
             if event.what == _cnproc.EXEC:
-                self._blank(event.b)
+                self._blank(event.b, event.time)
 
-    def _blank(self, pid: int) -> None:
-        row = self._read.pop(pid, None)
-        if row is not None:
+    def _blank(self, pid: int, time: int) -> None:
+        row, read = self._read.pop(pid, (None, 0))
+        if row is not None and time <= read:
             row.update(name=None, exe=None, cmdline=None, incomplete=True)

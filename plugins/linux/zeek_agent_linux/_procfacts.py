@@ -84,10 +84,7 @@ class Facts:
         short = extra.pop(SHORT, name)
         if not _is_same(process, found) or (name is not None and short != name):
             return {}
-        for fact in KEPT:
-            value = getattr(found, fact)
-            if value is not None:
-                setattr(process, fact, value)
+        take(process, found)
         return extra
 
     def forget_parents(self) -> None:
@@ -144,6 +141,14 @@ class Facts:
         extra["rsize"] = int(fields[_procfs.RSS]) * PAGE
         extra["utime"] = int(fields[_procfs.UTIME]) * TICK
         extra["stime"] = int(fields[_procfs.STIME]) * TICK
+
+
+def take(process: Process, found: Process) -> None:
+    """Let *process* have those facts that were *found*."""
+    for fact in KEPT:
+        value = getattr(found, fact)
+        if value is not None:
+            setattr(process, fact, value)
 
 
 def _is_same(process: Process, found: Process) -> bool:
