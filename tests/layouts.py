@@ -8,6 +8,8 @@ from pathlib import Path
 
 NUMBER = struct.Struct("<Q")
 SECTION = ".layout"
+MINGW = "x86_64-w64-mingw32-gcc"
+"""Compiles for Windows, with headers of its own."""
 
 
 def differences(

@@ -30,7 +30,7 @@ mount -t tracefs none {root}/sys/kernel/tracing || true
 mount -t tmpfs none {root}/run
 mount --rbind /dev {root}/dev
 mkdir -p {root}/run/systemd/system {root}/run/systemd/journald.conf.d
-printf '[Journal]\\nStorage=volatile\\nAudit=no\\nReadKMsg=no\\n' \
+printf '[Journal]\\nStorage=volatile\\nAudit=\\nReadKMsg=no\\n' \
     > {root}/run/systemd/journald.conf.d/test.conf
 for unit in {masked}; do ln -s /dev/null {root}/run/systemd/system/$unit; done
 cd {root}

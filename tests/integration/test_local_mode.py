@@ -60,13 +60,19 @@ def agent(
     with output.open("wb") as stdout, output.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=stdout, stderr=log)
     try:
-        until(lambda: output.with_suffix(".log").read_text().count("rows now") >= 10)
+        until(lambda: has_begun(output.with_suffix(".log").read_text()))
         yield process
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0, output.with_suffix(".log").read_text()
     finally:
         process.kill()
         process.wait()
+
+
+def has_begun(log: str) -> bool:
+    """Return whether all queries that a test looks at know what there is to begin with."""
+    names = "watched", "people", "listeners", "zeek-agent-processes", "zeek-agent-sockets"
+    return all(f"query {name}: " in log for name in names)
 
 
 def until(holds: Callable[[], object]) -> None:

@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 Row = Mapping[str, Any]
+
+RUN_SECONDS = 2.5
+"""How long a program runs before it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,16 @@ class Program:
 
     @contextmanager
     def end(self) -> Iterator[Callable[[Row], bool]]:
-        """Have it run and end."""
-        with self.run() as is_seen:
-            pass
-        yield is_seen
+        """Have it end, once a source that looks again and again has seen it run."""
+        words = (sys.executable, "-c", "import sys; sys.stdin.read()")
+        with subprocess.Popen(words, stdin=subprocess.PIPE) as process:  # noqa: S603 - our words
+            pid = process.pid
+            end = Timer(RUN_SECONDS, process.communicate)  # closes its input and waits
+            end.start()
+            try:
+                yield lambda row: row["pid"] == pid
+            finally:
+                end.join()
 
 
 @contextmanager

@@ -14,6 +14,9 @@ import pytest
 from zeek_agent_linux._boottime import TICK
 from zeek_agent_linux._cnproc import EXEC, LISTEN, SIZE, request
 from zeek_agent_linux._procconnector import CONNECTOR
+from zeek_agent_linux._processes_connector import ConnectorSource
+from zeek_agent_linux._processes_polling import PollingSource
+from zeek_agent_linux._processes_tracefs import TraceSource
 from zeek_agent_linux.processes import Processes
 from zeek_agent_linux.processes_events import ProcessesEvents
 
@@ -22,6 +25,7 @@ from zeek_agent_core.testing.conformance import check_table
 
 FOLLOWING = ["BPF", "proc connector", "tracefs"]
 """Sources that miss no process."""
+KINDS = [ConnectorSource, TraceSource, PollingSource]
 ALL = [*FOLLOWING, "polling"]
 FEW = Where(frozenset({"time", "pid", "ppid", "uid", "state", "duration", "startup"}))
 """What needs nothing from /proc."""
@@ -275,7 +279,7 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1])
 
 
-@pytest.mark.parametrize("kind", ProcessesEvents.sources)
+@pytest.mark.parametrize("kind", KINDS)
 async def test_started_and_stopped_often(host, kind):
     """A source that is started and stopped again and again leaves nothing behind."""
 
@@ -294,7 +298,7 @@ async def test_started_and_stopped_often(host, kind):
     assert sizes[-1] - sizes[4] < 256  # pages
 
 
-@pytest.mark.parametrize("kind", ProcessesEvents.sources)
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_rights(host, kind):
     """Without rights a source says so before anything starts, or works all the same."""
     reader, writer = os.pipe()

@@ -192,10 +192,11 @@ async def test_only_what_is_wanted(watch, act):
         first, _, _ = await act("one")
         await seen.count(1, pid=first)
         seen.collector.read_by("another", None)
-        await act("one")
-        await asyncio.sleep(1)
-        second, _, _ = await act("one")
-        rows = await seen.count(2, pid=second)
+        rows = []
+        while not any(row["state"] == "stopped" for row in rows):
+            second, _, _ = await act("one")
+            await asyncio.sleep(0.3)
+            rows = seen.rows(pid=second)
     assert [row["state"] for row in seen.rows(pid=first)] == ["started"]
     assert {row["state"] for row in rows} == STATES
 

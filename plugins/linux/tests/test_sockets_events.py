@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from zeek_agent_linux._sockets_tracefs import EVENTS, STATE
+from zeek_agent_linux._sockets_polling import PollingSource
+from zeek_agent_linux._sockets_tracefs import EVENTS, STATE, TraceSource
 from zeek_agent_linux._socktrace import filter_text
 from zeek_agent_linux._tracefs import Instance
 from zeek_agent_linux.sockets_events import SocketsEvents
@@ -19,6 +20,7 @@ from zeek_agent_core.api import Host
 from zeek_agent_core.table import Where
 from zeek_agent_core.testing.conformance import check_table
 
+KINDS = [TraceSource, PollingSource]
 ALL = ["BPF", "tracefs", "polling"]
 V4, V6 = "127.0.0.1", "::1"
 CLIENT = """
@@ -344,7 +346,7 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1])
 
 
-@pytest.mark.parametrize("kind", SocketsEvents.sources)
+@pytest.mark.parametrize("kind", KINDS)
 async def test_started_and_stopped_often(host, kind):
     """A source that is started and stopped again and again leaves nothing behind."""
 
@@ -363,7 +365,7 @@ async def test_started_and_stopped_often(host, kind):
     assert sizes[-1] - sizes[4] < 256  # pages
 
 
-@pytest.mark.parametrize("kind", SocketsEvents.sources)
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_rights(host, kind):
     """Without rights a source says so before anything starts, or works all the same."""
     reader, writer = os.pipe()

@@ -15,7 +15,7 @@ from zeek_agent_linux import _processes_bpf, _procfs, _procseed
 from zeek_agent_linux._boottime import TICK, BootTime
 from zeek_agent_linux._bpf.choice import explained
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
-from zeek_agent_linux._bpf.opening import opened
+from zeek_agent_linux._bpf.opening import finished, opened
 from zeek_agent_linux._bpf.programs import process_events as programs
 from zeek_agent_linux._bpf.programs import tasks
 from zeek_agent_linux._bpf.ring import Records
@@ -71,6 +71,7 @@ class BpfSource(Source):
         self._clock = KernelClock(BootTime("/proc"))
         self._rows = ProcessRows(table)
         self._programs: dict[int, Program] = {}
+        self._readable = Readable([])
         self._groups = GroupSets(self._members)
         self._tasks: Tasks | None = None
         self._kernel: Kernel | None = None
@@ -92,12 +93,17 @@ class BpfSource(Source):
         """Return all processes that run."""
         return _procseed.running(self.table.host, self.table.wanted.columns)
 
+    def wanted_changed(self) -> None:
+        """Look at once whether more is wanted than before."""
+        self._readable.wake()
+
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield what happens to processes."""
         kernel = self._kernel = kernel_of(self.table.host)
         self._rows.refresh()
         has_ends = self._needs_ends()
         session = await opened(lambda: _session(kernel, ends=has_ends))
+        self._readable = Readable(session.files)
         try:
             yield []
             if not self.table.wanted.columns.isdisjoint({"cgroup", "container"}):
@@ -105,13 +111,13 @@ class BpfSource(Source):
             if has_ends:
                 await self._seed()
             while True:
-                await Readable(session.files).wait()
+                await self._readable.wait()
                 async for rows in self._drained(session):
                     yield rows
+                self._rows.refresh()
                 if not has_ends and self._needs_ends():
-                    session.close()
                     has_ends = True
-                    session = await opened(lambda: _session(kernel, ends=True))
+                    await finished(lambda: session.attach(kernel, programs.ENDS))
                     await self._seed()
         finally:
             session.close()
@@ -307,7 +313,8 @@ def usage(fields: Fields) -> dict[str, Any]:
 
 
 def _session(kernel: Kernel, *, ends: bool) -> Session:
-    return Session(kernel, programs.programs(ends=ends), programs.MAPS)
+    wanted = [*programs.STARTS, *programs.ENDS] if ends else programs.STARTS
+    return Session(kernel, wanted, programs.MAPS)
 
 
 def _check(session: Session) -> None:

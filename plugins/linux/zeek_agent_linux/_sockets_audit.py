@@ -32,7 +32,7 @@ EINPROGRESS = -115
 FAMILY_NAMES = {2: "IPv4", 10: "IPv6"}
 MOST_OPEN = 100_000
 """Sockets whose end is waited for; the oldest gives way."""
-SLICE = 5000
+SLICE = 100
 """Ends that are read at a time."""
 
 

@@ -8,21 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.layouts import MINGW
+
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-COMPILER = "x86_64-w64-mingw32-gcc"
 
 
 @pytest.fixture(scope="session")
 def dump(tmp_path_factory):
     """Return a function that gives what `native/dump.c` wrote under Wine, by the name of a file."""
-    for program in (COMPILER, "wine", "unshare"):
+    for program in (MINGW, "wine", "unshare"):
         if shutil.which(program) is None:
             pytest.fail(f"{program} is missing; tools/system-packages installs it")
     folder = tmp_path_factory.mktemp("wine")
     source, program = HERE / "native/dump.c", folder / "dump.exe"
     libraries = ["-liphlpapi", "-lws2_32"]
-    subprocess.run([COMPILER, "-municode", "-Wall", "-o", program, source, *libraries], check=True)
+    subprocess.run([MINGW, "-municode", "-Wall", "-o", program, source, *libraries], check=True)
     environment = {
         **os.environ,
         "WINEPREFIX": str(folder / "prefix"),

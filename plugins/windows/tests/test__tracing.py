@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_windows import DEVICE, NOON, OTHER, filetime, network, started, stopped
 from zeek_agent_windows._processes import ProcessRows
-from zeek_agent_windows._trace import Queue, lost, properties, trace
+from zeek_agent_windows._trace import Queue, event_filter, lost, properties, trace
 from zeek_agent_windows._tracing import (
     KERNEL_NETWORK,
     KERNEL_PROCESS,
@@ -161,6 +161,13 @@ def test_queue():
     thread.join()
     assert queue.take(5.0) == ([OTHER] * 3, 2)
     assert queue.take(0.0) == ([], 0)
+
+
+def test_event_filter():
+    """A filter has how many events it lets pass, then each of them."""
+    assert event_filter((12, 13)) == b"\x01\x00\x02\x00\x0c\x00\x0d\x00"
+    with pytest.raises(ValueError, match="1 to 64 events, not 0"):
+        event_filter(())
 
 
 def test_properties():

@@ -179,6 +179,16 @@ async def test_sockets_by_tracing():
     ]
     assert rows[0]["process"] == r"C:\Program Files\Chrome\chrome.exe"
     assert rows[1]["duration"] == 1_000_000
+    name, (provider,) = table.trace.asked
+    assert name == "zeek-agent sockets"
+    assert provider.events == (12, 13, 15, 28, 29, 31, 42, 58)
+
+
+async def test_datagrams_are_left_out_if_the_settings_say_so():
+    """Each datagram is an event, which a busy host may not want."""
+    table = sockets(batch(network(12, 4000, HERE, THERE)), udp=False)
+    await first(table)
+    assert table.trace.asked[1][0].events == (12, 13, 15, 28, 29, 31)
 
 
 def test_sockets_by_tables():
@@ -289,6 +299,10 @@ async def test_the_log_goes_on_where_it_was(tmp_path):
         file = tmp_path / "system_logs_events.json"
         while not file.exists():
             await asyncio.sleep(0.02)
+        table.places.read["System"] = 4712
+    assert json.loads(file.read_bytes())["System"] == 4712, "written in the end"
+    table.places.was_read({"System": 4711})
+    table.places.write()
     assert json.loads(file.read_bytes()) == {"Security": 80231, "System": 4711}
     assert file.stat().st_mode & 0o77 == 0
     again, reader = logs(logged("classic"), state=tmp_path)

@@ -5,7 +5,10 @@ from zeek_agent_windows._changes import Renames, parse_notifications
 from zeek_agent_windows._native import AF_INET, AF_INET6
 from zeek_agent_windows._sockets import parse_processes, parse_tcp, parse_udp
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif("sys.platform != 'linux'", reason="Wine is for Linux"),
+]
 
 
 def split(output):

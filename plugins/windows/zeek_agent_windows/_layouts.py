@@ -218,6 +218,25 @@ class EventTraceLogfile(ctypes.Structure):
     )
 
 
+class EventFilterDescriptor(ctypes.Structure):
+    """`EVENT_FILTER_DESCRIPTOR` of ``<evntprov.h>``."""
+
+    _fields_ = (("Ptr", c_uint64), ("Size", c_uint32), ("Type", c_uint32))
+
+
+class EnableTraceParameters(ctypes.Structure):
+    """`ENABLE_TRACE_PARAMETERS` of ``<evntrace.h>``."""
+
+    _fields_ = (
+        ("Version", c_uint32),
+        ("EnableProperty", c_uint32),
+        ("ControlFlags", c_uint32),
+        ("SourceId", Guid),
+        ("EnableFilterDesc", Pointer),
+        ("FilterDescCount", c_uint32),
+    )
+
+
 C_NAMES = {
     "ProcessEntry": "PROCESSENTRY32W",
     "TcpRow": "MIB_TCPROW_OWNER_MODULE",
@@ -232,12 +251,15 @@ C_NAMES = {
     "WnodeHeader": "WNODE_HEADER",
     "EventTraceProperties": "EVENT_TRACE_PROPERTIES",
     "EventTraceLogfile": "EVENT_TRACE_LOGFILEW",
+    "EventFilterDescriptor": "struct _EVENT_FILTER_DESCRIPTOR",
+    "EnableTraceParameters": "ENABLE_TRACE_PARAMETERS",
 }
 """The names that the headers have for the structures."""
 
 STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     ProcessEntry, TcpRow, Tcp6Row, UdpRow, Udp6Row, NotifyInformation, Guid, EventDescriptor,
     EventHeader, EventRecord, WnodeHeader, EventTraceProperties, EventTraceLogfile,
+    EventFilterDescriptor, EnableTraceParameters,
 )  # fmt: skip
 
 Struct = TypeVar("Struct", bound=ctypes.Structure)

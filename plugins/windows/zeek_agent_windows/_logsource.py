@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -110,6 +110,15 @@ class LogSource(BlockingSource):
             if event.record is not None:
                 places[event.channel] = event.record
         return Marked(rows, places) if rows else rows
+
+    async def events(self) -> AsyncIterator[Sequence[Row]]:
+        """Yield rows; in the end the places are written down."""
+        try:
+            async with aclosing(super().events()) as batches:  # type: ignore[type-var]
+                async for rows in batches:
+                    yield rows
+        finally:
+            await asyncio.to_thread(self.table.places.write)
 
     def was_read(self, mark: Any) -> None:
         """Move the places, without holding up others."""

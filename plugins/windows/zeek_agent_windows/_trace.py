@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import struct
 import sys
 import threading
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 from zeek_agent_windows._blocking import Reader
 from zeek_agent_windows._layouts import (
+    EnableTraceParameters,
+    EventFilterDescriptor,
     EventRecord,
     EventTraceLogfile,
     EventTraceProperties,
@@ -37,6 +40,8 @@ class Provider(NamedTuple):
 
     guid: bytes
     keywords: int
+    events: tuple[int, ...]
+    """IDs of the events that are wanted; the kernel leaves out all others."""
 
 
 class Batch(NamedTuple):
@@ -102,6 +107,18 @@ def properties(name: str) -> "ctypes.Array[ctypes.c_char]":
     return buffer
 
 
+FILTER_EVENT_ID, PARAMETERS_VERSION = 0x8000_0200, 2
+MOST_FILTERED = 64
+"""Events that a filter can have."""
+
+
+def event_filter(events: Sequence[int]) -> bytes:
+    """Return an `EVENT_FILTER_EVENT_ID` that lets *events* pass; see ``<evntprov.h>``."""
+    if not 0 < len(events) <= MOST_FILTERED:
+        raise ValueError(f"a filter has 1 to {MOST_FILTERED} events, not {len(events)}")
+    return struct.pack(f"<BBH{len(events)}H", 1, 0, len(events), *events)
+
+
 def lost(buffer: "ctypes.Array[ctypes.c_char]") -> int:
     """Return how many events and buffers a session has lost, by its properties."""
     made = EventTraceProperties.from_buffer(buffer)
@@ -117,6 +134,7 @@ if sys.platform == "win32":
         def __init__(self, name: str, providers: Sequence[Provider]) -> None:
             """Trace *providers* once opened."""
             self._name, self._providers = name, providers
+            self._wanted = frozenset(event for each in providers for event in each.events)
             self._queue = Queue()
             self._session = ctypes.c_uint64()
             self._trace = ctypes.c_uint64(INVALID)
@@ -150,19 +168,31 @@ if sys.platform == "win32":
                 self._api.ControlTraceW(0, self._name, properties(self._name), STOP)
                 error = self._start()
             _raise(error, "StartTrace")
-            for guid, keywords in self._providers:
-                error = self._api.EnableTraceEx2(
-                    self._session,
-                    ctypes.byref(Guid.from_buffer_copy(guid)),
-                    ENABLE,
-                    LEVEL_INFORMATION,
-                    keywords,
-                    0,
-                    0,
-                    None,
-                )
-                _raise(error, "EnableTraceEx2")
+            for provider in self._providers:
+                # Kernels that know no such filter give all events: `_received` looks as well.
+                if self._enable(provider, is_filtered=True):
+                    _raise(self._enable(provider, is_filtered=False), "EnableTraceEx2")
             self._receive()
+
+        def _enable(self, provider: Provider, *, is_filtered: bool) -> int:
+            raw = ctypes.create_string_buffer(event_filter(provider.events))
+            chosen = EventFilterDescriptor(ctypes.addressof(raw), len(raw) - 1, FILTER_EVENT_ID)
+            parameters = EnableTraceParameters(
+                Version=PARAMETERS_VERSION,
+                EnableFilterDesc=ctypes.addressof(chosen),
+                FilterDescCount=1,
+            )
+            error = self._api.EnableTraceEx2(
+                self._session,
+                ctypes.byref(Guid.from_buffer_copy(provider.guid)),
+                ENABLE,
+                LEVEL_INFORMATION,
+                provider.keywords,
+                0,
+                0,
+                ctypes.byref(parameters) if is_filtered else None,
+            )
+            return int(error)
 
         def _start(self) -> int:
             made = properties(self._name)
@@ -191,6 +221,8 @@ if sys.platform == "win32":
         def _received(self, pointer: "ctypes._Pointer[EventRecord]") -> None:
             record = pointer.contents
             header = record.EventHeader
+            if header.EventDescriptor.Id not in self._wanted:
+                return
             self._queue.put(
                 Record(
                     bytes(header.ProviderId),

@@ -20,6 +20,8 @@ from zeek_agent_windows._trace import Batch, Provider, trace
 from zeek_agent_windows._tracing import (
     KERNEL_PROCESS,
     PROCESS_KEYWORD,
+    START,
+    STOP,
     Started,
     Truncated,
     parse_process,
@@ -83,7 +85,7 @@ class TraceSource(ProcessSource):
 
     def reader(self) -> Reader:
         """Return a trace."""
-        return self.table.trace(SESSION, [Provider(KERNEL_PROCESS, PROCESS_KEYWORD)])
+        return self.table.trace(SESSION, [Provider(KERNEL_PROCESS, PROCESS_KEYWORD, (START, STOP))])
 
     def rows(self, items: Sequence[Batch]) -> list[Row]:
         """Return the rows of some events."""

@@ -15,6 +15,7 @@ from zeek_agent_windows._sockets import TCP, parse_processes, sockets
 from zeek_agent_windows._trace import Batch, Provider, trace
 from zeek_agent_windows._tracing import (
     KERNEL_NETWORK,
+    KINDS,
     NETWORK_KEYWORDS,
     Flows,
     Truncated,
@@ -37,7 +38,9 @@ class TraceSource(BlockingSource):
 
     def reader(self) -> Reader:
         """Return a trace."""
-        return self.table.trace(SESSION, [Provider(KERNEL_NETWORK, NETWORK_KEYWORDS)])
+        has_udp = self.table.setting("udp")
+        events = tuple(number for number, kind in KINDS.items() if has_udp or kind[2] == TCP)
+        return self.table.trace(SESSION, [Provider(KERNEL_NETWORK, NETWORK_KEYWORDS, events)])
 
     def rows(self, items: Sequence[Batch]) -> list[Row]:
         """Return the rows of some events."""
@@ -85,7 +88,7 @@ class TableSource(PollingSource):
 
 class SocketsEvents(schema.SocketsEvents):  # noqa: D101 - described by its declaration
     sources = (TraceSource, TableSource)
-    settings = MappingProxyType({**SETTINGS})
+    settings = MappingProxyType({**SETTINGS, "udp": True})
     origin = Origin(
         source="event tracing (Microsoft-Windows-Kernel-Network), else differences of the tables",
         needs="Administrators for event tracing",

@@ -6,6 +6,7 @@ itself the source serves only where another daemon's rules record all that is
 needed anyway.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import ClassVar
@@ -38,7 +39,8 @@ class ServingSource(Source):
         """Serve *table*."""
         super().__init__(table)
         self._settings = Settings.of(table.host)
-        self._mode: type[Mode] = MODES[0]
+        self._mode: type[Mode] | None = None
+        self._feed: Feed | None = None
         self._subscription: Subscription | None = None
 
     def calls(self) -> frozenset[str]:
@@ -57,6 +59,10 @@ class ServingSource(Source):
             if self._settings.source == OFF:
                 raise TableError(self.table.name, "auditing is off by the settings")
             modes = (AudispMode, MulticastMode)
+        self._mode = self._open_one(modes)
+
+    def _open_one(self, modes: Sequence[type[Mode]]) -> type[Mode]:
+        """Return the first of *modes* that is open; raise `TableError` if none is."""
         reasons = []
         for mode in modes:
             try:
@@ -65,8 +71,7 @@ class ServingSource(Source):
                 reason = error.strerror if isinstance(error, OSError) else error.reason
                 reasons.append(f"{mode.name}: {reason}")
             else:
-                self._mode = mode
-                return
+                return mode
         raise TableError(self.table.name, "; ".join(reasons))
 
     def _check_rules(self) -> None:
@@ -84,16 +89,16 @@ class ServingSource(Source):
                 f'set [tables.{self.table.section()}] source = "audit" if that is wanted',
             )
 
-    def _feed(self) -> Feed:
-        return feeds_of(self.table.host)[self._mode.name]
-
     def _interest(self) -> Interest:
         ignored = os.getpid() if self._settings.ignore_self else None
         return interest_in(self.calls(), self.table.wanted, but_pid=ignored, fields=FIELDS)
 
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield the rows of what is audited."""
-        feed = self._feed()
+        mode = self._mode
+        if mode is None:  # nobody has asked before
+            mode = await asyncio.to_thread(self._open_one, MODES)
+        feed = self._feed = feeds_of(self.table.host)[mode.name]
         async with feed.subscribed(self._interest(), self.table.lose) as subscription:
             self._subscription = subscription
             yield []
@@ -107,5 +112,5 @@ class ServingSource(Source):
 
     def wanted_changed(self) -> None:
         """Have the kernel record what the queries want now."""
-        if self._subscription is not None:
-            self._feed().interested(self._subscription, self._interest())
+        if self._subscription is not None and self._feed is not None:
+            self._feed.interested(self._subscription, self._interest())

@@ -9,6 +9,16 @@ from zeek_agent_linux._bpf.choice import Closable
 T = TypeVar("T", bound=Closable)
 
 
+async def finished(work: Callable[[], None]) -> None:
+    """Call *work* in a thread, and let it finish even if this is cancelled."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])  # a thread cannot be stopped
+        raise
+
+
 async def opened(make: Callable[[], T]) -> T:
     """Return what *make* returns, called in a thread; if this is cancelled, it is closed.
 

@@ -82,10 +82,14 @@ class Session:
         self._ring, self._spare = Ring(size), Ring(min(size, SPARE_BYTES))
         self._lost = self._map(MapSpec(syscall.ARRAY, 4, COUNTER_BYTES, 1))
         self.maps = {name: self._map(spec) for name, spec in maps.items()}
-        known = Maps(self._ring.fd, self._spare.fd, self._lost, self.maps)
+        self._known = Maps(self._ring.fd, self._spare.fd, self._lost, self.maps)
+        self.attach(kernel, programs)
+
+    def attach(self, kernel: Kernel, programs: Iterable[Program]) -> None:
+        """Load and attach some programs besides those that are there; raises `OSError`."""
         all_: list[int] = []
         for program in programs:
-            code = program.assemble(kernel, known)
+            code = program.assemble(kernel, self._known)
             target = kernel.tracepoint(program.tracepoint)
             name = f"zeek_{program.tracepoint}"
             all_.append(self._files.add(syscall.load(name, code, syscall.TRACEPOINT, target)))

@@ -189,9 +189,6 @@ def _arguments(a: Assembler, row: Writer, kernel: Kernel, flags: int) -> None:
     a.add(R6, R8)
 
 
-def programs(*, ends: bool) -> list[Program]:
-    """Return the programs to attach; without *ends* only what tells of executions."""
-    start = [Program("sched_process_exec", execute)]
-    if not ends:
-        return start
-    return [*start, Program("sched_process_fork", fork), Program("sched_process_exit", exit_)]
+STARTS = [Program("sched_process_exec", execute)]
+ENDS = [Program("sched_process_fork", fork), Program("sched_process_exit", exit_)]
+"""What is attached once more is wanted than the programs that are executed."""
