@@ -79,29 +79,27 @@ function process_expired(t: table[count] of Proc, pid: count): interval
 	return p$is_confirmed ? 10 * process_keep : process_keep;
 	}
 
-# Makes room: first what has ended, then the oldest tenth.
+# Makes room: for a quarter, first of what has ended, and always the oldest.
 function evict_processes(h: Host)
 	{
-	local ages: vector of double;
+	local wanted = |h$processes| / 4 + 1;
+	local ended: vector of double;
+	local running: vector of double;
+
+	for ( _, p in h$processes )
+		if ( p?$ended )
+			ended += time_to_double(p$ended);
+		else
+			running += time_to_double(p$since);
+
+	local is_enough = |ended| >= wanted;
+	local ended_until = nth_oldest(ended, wanted);
+	local running_until = is_enough ? never : nth_oldest(running, wanted - |ended|);
 	local gone: vector of count;
 
 	for ( pid, p in h$processes )
-		{
-		ages += time_to_double(p$since);
-
-		if ( p?$ended )
+		if ( p?$ended ? p$ended <= ended_until : p$since <= running_until )
 			gone += pid;
-		}
-
-	if ( |gone| * 10 < |ages| )
-		{
-		sort(ages);
-		local limit = double_to_time(ages[|ages| / 10]);
-
-		for ( pid, p in h$processes )
-			if ( ! p?$ended && p$since <= limit )
-				gone += pid;
-		}
 
 	for ( i in gone )
 		delete h$processes[gone[i]];

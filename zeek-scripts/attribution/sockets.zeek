@@ -93,32 +93,28 @@ function socket_expired(t: table[addr, port, addr, port] of Entry, lh: addr,
 	return head?$older || is_alive(head) ? socket_keep : 0secs;
 	}
 
-# Makes room: first what is closed, then the oldest tenth.
+# Makes room: for a quarter, first of what is closed, and always the oldest.
 function evict_sockets(h: Host)
 	{
-	local before = |h$sockets|;
-	local ages: vector of double;
+	local wanted = |h$sockets| / 4 + 1;
+	local closed: vector of double;
+	local still_open: vector of double;
+
+	for ( _, e in h$sockets )
+		if ( e?$closed_at )
+			closed += time_to_double(e$closed_at);
+		else
+			still_open += time_to_double(e$last_seen);
+
+	local is_enough = |closed| >= wanted;
+	local closed_until = nth_oldest(closed, wanted);
+	local open_until = is_enough ? never : nth_oldest(still_open, wanted - |closed|);
 	local gone: vector of Socket;
 
 	for ( [lh, lp, rh, rp], e in h$sockets )
-		{
-		ages += time_to_double(e$last_seen);
-
-		if ( e?$closed_at )
+		if ( e?$closed_at ? e$closed_at <= closed_until : e$last_seen <= open_until )
 			gone += Socket($local_h=lh, $local_p=lp, $remote_h=rh, $remote_p=rp,
 			    $entry=e);
-		}
-
-	if ( |gone| * 10 < before )
-		{
-		sort(ages);
-		local limit = double_to_time(ages[before / 10]);
-
-		for ( [lh, lp, rh, rp], e in h$sockets )
-			if ( ! e?$closed_at && e$last_seen <= limit )
-				gone += Socket($local_h=lh, $local_p=lp, $remote_h=rh, $remote_p=rp,
-				    $entry=e);
-		}
 
 	for ( i in gone )
 		{

@@ -305,3 +305,16 @@ function warn_bound(setting: string, hid: string)
 	    "attribution meets ZeekAgent::Attribution::%s at agent %s: "
 	    + "something is dropped from now on, and counted by stats()", setting, hid));
 	}
+
+# Before all that happens.
+const never = double_to_time(0.0);
+
+# Returns the moment until which there are so many, the last one if there are fewer.
+function nth_oldest(moments: vector of double, n: count): time
+	{
+	if ( |moments| == 0 || n == 0 )
+		return never;
+
+	sort(moments);
+	return double_to_time(moments[( n < |moments| ? n : |moments| ) - 1]);
+	}

@@ -184,3 +184,18 @@ event zeek_done() {
     )
     assert offline.output.splitlines() == ["T, T, 50, 50", "T"]
     assert len(offline.warnings) == 2
+
+
+def test_bounds_spare_what_is_young(offline):
+    """Where a host has too many sockets, those that just closed wait for their attribution."""
+    feed = offline.feed
+    feed.hello(1, "A", "alpha", CLIENT)
+    for number in range(40):
+        local, at = (CLIENT, 5000 + number), 2 + number / 5
+        event(feed, at, "A", "established", local, (SERVER, 80), pid=number + 1)
+        event(feed, at + 0.1, "A", "closed", local, (SERVER, 80), pid=number + 1)
+        offline.trace.tcp(at, local, (SERVER, 80), lasts=0.1)
+    offline.run("redef ZeekAgent::Attribution::max_sockets = 30;", warns=True)
+    found = [row for row in offline.log("conn") if "orig_pids" in row]
+    assert len(found) >= 20
+    assert pids(offline.connection(5039), "orig") == [40]
