@@ -68,7 +68,9 @@ class Booted:
         return self
 
     def _boot(self) -> None:
-        unshare = "unshare --mount --pid --cgroup --uts --ipc --fork --propagation private"
+        spaces = "--mount --pid --cgroup --uts --ipc --fork --propagation private"
+        # Nothing outlives the test, even one that is killed.
+        unshare = f"setpriv --pdeathsig KILL unshare --kill-child {spaces}"
         into = f'echo $$ > {self._cgroup}/cgroup.procs; exec {unshare} sh -c "$1"'
         self._process = subprocess.Popen(
             ["sh", "-c", into, "sh", self._script],
