@@ -6,6 +6,7 @@ the rest does. Values are checked and converted column by column instead.
 """
 
 import re
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
@@ -29,6 +30,7 @@ QUICK = 0.001
 """Seconds after which a chunk was so slow that the next one is a single row."""
 
 _INT64 = range(-(1 << 63), 1 << 63)
+_INTEGERS, _MAPPINGS = {int}, {dict}
 
 Fail = Callable[[BaseException], Exception]
 
@@ -85,7 +87,8 @@ def _chunks(rows: Iterator[Row], run: Run) -> Iterator[list[Row]]:
             raise run.stop
         began = perf_counter()
         taken = list(islice(rows, size))
-        chunk = [row for row in taken if row is not PAUSE]
+        is_plain = set(map(type, taken)) == _MAPPINGS  # then PAUSE is not among them
+        chunk = taken if is_plain else [row for row in taken if row is not PAUSE]
         if chunk:
             yield chunk
         if len(taken) < size:
@@ -145,20 +148,33 @@ def _is_storable(column: Sequence[Any], plain: type | None, run: Run) -> bool:
 
     The size of those that are is added to *run*.
     """
-    kinds = set(map(type, column)) - {type(None)}
+    kinds = set(map(type, column))
+    if plain is int and kinds == _INTEGERS:
+        return _fits(column)
+    has_null = type(None) in kinds
+    kinds.discard(type(None))
     if not kinds:
         return True
     if kinds != {plain} or plain in (bool, float):
         return False
-    if plain is str and not (joined := "".join(filter(None, column))).isascii():
+    texts = filter(None, column) if has_null else column
+    if plain is str and not (joined := "".join(texts)).isascii():
         return False
     if plain is str:
         run.text_bytes = (run.text_bytes or 0) + len(joined)
     elif plain is bytes:
         _add_size(run, column)
     elif plain is int:
-        numbers = column if None not in column else [v for v in column if v is not None]
-        return min(numbers) in _INT64 and max(numbers) in _INT64
+        return _fits([value for value in column if value is not None])
+    return True
+
+
+def _fits(numbers: Sequence[int]) -> bool:
+    """Return whether all *numbers* have at most 64 bits; an array refuses others, in C."""
+    try:
+        array("q", numbers)
+    except OverflowError:
+        return False
     return True
 
 

@@ -9,6 +9,7 @@ processes that share them), and processes that the kernel shows there only.
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from zeek_agent_core.api import Host, Row, Where, storable, text
@@ -72,14 +73,11 @@ class BpfSource:
             self._check_at = time.monotonic() + CHECK_SECONDS
             self._find_hidden(raw)
         extra = _Extra(where, paths, arguments)
-        return self._all(self._found(raw, where, extra if extra.is_wanted else None), where)
-
-    def _all(self, rows: Iterator[Row], where: Where) -> Iterator[Row]:
-        yield from rows
-        if self._hidden:  # none, on most kernels
-            pids = frozenset(self._hidden)
-            allowed = {**where.allowed, "pid": pids}
-            yield from self._proc.rows(Where(where.columns, where.parameters, allowed))
+        rows = self._found(raw, where, extra if extra.is_wanted else None)
+        if not self._hidden:
+            return rows
+        allowed = {**where.allowed, "pid": frozenset(self._hidden)}
+        return chain(rows, self._proc.rows(Where(where.columns, where.parameters, allowed)))
 
     def _find_hidden(self, raw: bytes) -> None:
         """Learn which processes only ``/proc`` shows; some kernels keep a few from BPF."""

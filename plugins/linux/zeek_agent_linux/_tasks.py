@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import compress, count
 from typing import NamedTuple
 
 from zeek_agent_linux import _procfs
@@ -126,13 +127,16 @@ def times_of_threads(raw: bytes) -> dict[int, tuple[int, int, int]]:
     """Return the CPU times of all threads but the first, by process."""
     more: dict[int, tuple[int, int, int]] = {}
     record = tasks.NUMBERS
-    pids = record.column(raw, "pid")
-    for at, is_thread in enumerate(record.column(raw, "is_thread")):
-        if is_thread:
-            _, *own = record.struct.unpack_from(raw, at * record.size)[:4]
-            utime, stime, runtime = more.get(pids[at], (0, 0, 0))
-            more[pids[at]] = utime + own[0], stime + own[1], runtime + own[2]
+    for at in compress(count(), record.column(raw, "is_thread")):  # few processes have any
+        fields = record.struct.unpack_from(raw, at * record.size)
+        _, *own = fields[:4]
+        pid = fields[_PID]
+        utime, stime, runtime = more.get(pid, (0, 0, 0))
+        more[pid] = utime + own[0], stime + own[1], runtime + own[2]
     return more
+
+
+_PID = tasks.NUMBERS.names.index("pid")
 
 
 def adjusted(
