@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import closing
 from time import time_ns
 
-from zeek_agent_core.api import Host, Row, Source, hookimpl
+from zeek_agent_core.api import Host, Origin, Row, Source, hookimpl
 from zeek_agent_core.schema import devices_events
 from zeek_agent_linux import _uevent
 from zeek_agent_linux._readiness import Readiness
@@ -57,6 +57,11 @@ def _rows(events: Iterable[_uevent.Settings], things: _uevent.Things, now: int |
 
 
 class DevicesEvents(devices_events.DevicesEvents):  # noqa: D101 - described by its declaration
+    origin = Origin(
+        source="uevents of the kernel, `/sys` for names",
+        needs="nothing",
+        verified="tests with uevents of the running kernel",
+    )
     sources = (UeventSource,)
 
 

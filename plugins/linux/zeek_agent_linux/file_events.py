@@ -4,7 +4,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
-from zeek_agent_core.api import Host, hookimpl
+from zeek_agent_core.api import Host, Origin, hookimpl
 from zeek_agent_core.schema import file_events as schema
 from zeek_agent_linux._audit.assembler import Event
 from zeek_agent_linux._audit.file_rows import file_row
@@ -15,6 +15,11 @@ from zeek_agent_linux._audit.syscalls import OPEN
 
 class FileEvents(schema.FileEvents, AuditTable):  # noqa: D101
     # The description is that of the declaration.
+    origin = Origin(
+        source="audit: audisp, netlink or multicast",
+        needs="as `process_events`, and `file` in `[tables.audit] syscalls` or `directories`",
+        verified="tests on the running kernel and beside auditd",
+    )
 
     sources = SOURCES
     groups = {"file": OPEN}  # noqa: RUF012 - never changed

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import ClassVar
 
-from zeek_agent_core.api import ConfigError, Host, ParameterError, Row, Source, hookimpl
+from zeek_agent_core.api import ConfigError, Host, Origin, ParameterError, Row, Source, hookimpl
 from zeek_agent_core.files.patterns import parse_pattern
 from zeek_agent_core.schema import files_events
 from zeek_agent_linux import _fanotify, _inotifier, _rescan, _trees
@@ -141,6 +141,11 @@ class RescanSource(Source):
 
 
 class FilesEvents(files_events.FilesEvents):  # noqa: D101 - described by its declaration
+    origin = Origin(
+        source="fanotify; inotify; looking again and again",
+        needs="root for fanotify, which alone knows the process",
+        verified="tests on the running kernel",
+    )
     sources = (FanotifySource, InotifySource, RescanSource)
 
     def __init__(self, host: Host) -> None:

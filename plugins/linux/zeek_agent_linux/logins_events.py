@@ -8,7 +8,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from zeek_agent_core.api import Host, Row, hookimpl
+from zeek_agent_core.api import Host, Origin, Row, hookimpl
 from zeek_agent_core.schema import logins_events
 from zeek_agent_linux import _journal, _loginmessages, _utmp
 from zeek_agent_linux._boottime import BootTime
@@ -190,6 +190,11 @@ def with_uid(row: Row) -> dict[str, Any]:
 
 
 class LoginsEvents(KeptTable, logins_events.LoginsEvents):  # noqa: D101 - as declared
+    origin = Origin(
+        source="wtmp and btmp; messages of sshd, logind and login in the journal",
+        needs="root for failed logins",
+        verified="tests with files as login writes them, and a real journald",
+    )
     __doc__ = logins_events.LoginsEvents.__doc__
     sources = (WtmpSource, JournalSource)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from zeek_agent_core.api import Host, hookimpl
+from zeek_agent_core.api import Host, Origin, hookimpl
 from zeek_agent_core.schema import process_events as schema
 from zeek_agent_linux._audit.assembler import Event
 from zeek_agent_linux._audit.lookup import is_thread
@@ -14,6 +14,11 @@ from zeek_agent_linux._audit.syscalls import EXEC, FORK
 
 class ProcessEvents(schema.ProcessEvents, AuditTable):  # noqa: D101
     # The description is that of the declaration.
+    origin = Origin(
+        source="audit: audisp, netlink or multicast",
+        needs="root, a kernel with auditing, the initial PID namespace",
+        verified="tests on the running kernel and beside auditd",
+    )
 
     sources = SOURCES
     groups = {"process": EXEC, "fork": FORK}  # noqa: RUF012 - never changed

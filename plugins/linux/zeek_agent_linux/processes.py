@@ -12,7 +12,7 @@ class Processes(schema.Processes):  # noqa: D101
     # The description is that of the declaration.
 
     origin = Origin(
-        source="`/proc`",
+        source="BPF where the kernel lets it; `/proc`",
         needs="root for `exe`, `cwd` and others of other users' processes",
         verified="tests on the running system",
     )

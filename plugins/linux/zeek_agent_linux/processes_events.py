@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from zeek_agent_core.api import Host, hookimpl
+from zeek_agent_core.api import Host, Origin, hookimpl
 from zeek_agent_core.schema import processes_events as schema
 from zeek_agent_linux._processes_audit import AuditSource
 from zeek_agent_linux._processes_connector import ConnectorSource
@@ -13,6 +13,11 @@ from zeek_agent_linux._processes_tracefs import TraceSource
 
 class ProcessesEvents(schema.ProcessesEvents):  # noqa: D101
     # The description is that of the declaration.
+    origin = Origin(
+        source="BPF; audit beside another daemon, or if named; proc connector; tracefs; looking again and again",
+        needs="root; nothing for the last",
+        verified="tests on the running kernel, with each source",
+    )
 
     sources = (BpfSource, AuditSource, ConnectorSource, TraceSource, PollingSource)
     settings = MappingProxyType(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from zeek_agent_core.api import Host, hookimpl
+from zeek_agent_core.api import Host, Origin, hookimpl
 from zeek_agent_core.schema import socket_events as schema
 from zeek_agent_linux._audit.assembler import Event
 from zeek_agent_linux._audit.lookup import socket_ends
@@ -16,6 +16,11 @@ BOTH_ENDS = ("protocol", "family", "local_address", "local_port", "remote_addres
 
 class SocketEvents(schema.SocketEvents, AuditTable):  # noqa: D101
     # The description is that of the declaration.
+    origin = Origin(
+        source="audit: audisp, netlink or multicast",
+        needs="root, a kernel with auditing, the initial PID namespace",
+        verified="tests on the running kernel and beside auditd",
+    )
 
     sources = SOURCES
     groups = {"socket": CONNECT, "accept": ACCEPT}  # noqa: RUF012 - never changed

@@ -12,7 +12,7 @@ class Sockets(schema.Sockets):  # noqa: D101
     # The description is that of the declaration.
 
     origin = Origin(
-        source="netlink (`sock_diag`), `/proc` for owners and where netlink is not there",
+        source="BPF where it can be had; `sock_diag`, with `/proc` for owners; `/proc` alone",
         needs="root for owners and for other network namespaces",
         verified="tests on the running system",
     )

@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from zeek_agent_core.api import Host, hookimpl
+from zeek_agent_core.api import Host, Origin, hookimpl
 from zeek_agent_core.schema import sockets_events as schema
 from zeek_agent_linux._sockets_audit import AuditSource
 from zeek_agent_linux._sockets_events_bpf import BpfSource
@@ -12,6 +12,11 @@ from zeek_agent_linux._sockets_tracefs import TraceSource
 
 class SocketsEvents(schema.SocketsEvents):  # noqa: D101
     # The description is that of the declaration.
+    origin = Origin(
+        source="BPF; audit beside another daemon, or if named; tracefs; `sock_diag` again and again",
+        needs="root; without it differences of the agent's own sockets",
+        verified="tests on the running kernel, with each source",
+    )
 
     sources = (BpfSource, AuditSource, TraceSource, PollingSource)
     settings = MappingProxyType(

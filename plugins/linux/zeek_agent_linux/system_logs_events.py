@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from zeek_agent_core.api import Host, Row, hookimpl
+from zeek_agent_core.api import Host, Origin, Row, hookimpl
 from zeek_agent_core.schema import system_logs_events
 from zeek_agent_linux import _child, _entries, _journal, _journalctl, _syslogfiles
 from zeek_agent_linux._kept import Kept, KeptTable
@@ -147,6 +147,11 @@ class SyslogSource(LogSource):
 
 
 class SystemLogsEvents(KeptTable, system_logs_events.SystemLogsEvents):  # noqa: D101 - as declared
+    origin = Origin(
+        source="the journal; `journalctl -o export`; `/dev/kmsg` and files of syslog",
+        needs="root, or a group that may read the journal",
+        verified="tests with a real journald",
+    )
     __doc__ = system_logs_events.SystemLogsEvents.__doc__
     sources = (JournalSource, JournalctlSource, SyslogSource)
 
