@@ -14,7 +14,7 @@ from zeek_agent_linux._processes_tracefs import TraceSource
 class ProcessesEvents(schema.ProcessesEvents):  # noqa: D101
     # The description is that of the declaration.
     origin = Origin(
-        source="BPF; audit beside another daemon, or if named; proc connector; tracefs; looking again and again",
+        source="BPF; audit, beside its daemon; proc connector; tracefs; `/proc` again and again",
         needs="root; nothing for the last",
         verified="tests on the running kernel, with each source",
     )

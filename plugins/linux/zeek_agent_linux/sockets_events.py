@@ -13,7 +13,7 @@ from zeek_agent_linux._sockets_tracefs import TraceSource
 class SocketsEvents(schema.SocketsEvents):  # noqa: D101
     # The description is that of the declaration.
     origin = Origin(
-        source="BPF; audit beside another daemon, or if named; tracefs; `sock_diag` again and again",
+        source="BPF; audit, beside its daemon; tracefs; `sock_diag` again and again",
         needs="root; without it differences of the agent's own sockets",
         verified="tests on the running kernel, with each source",
     )
