@@ -125,7 +125,7 @@ class Agent(Process):
         super().__init__(home, [*before, *words, destination or f"127.0.0.1:{zeek.port}"])
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def _real_zeek():
     if shutil.which("zeek") is None:
         pytest.skip("NOT TESTED WITH A REAL ZEEK: there is no zeek on the PATH")

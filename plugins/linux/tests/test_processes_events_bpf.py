@@ -127,8 +127,8 @@ async def test_many_arguments(watch, actor):
 
 async def test_end_by_signal_with_core(watch, actor):
     """The number of the signal is told, whether memory was dumped or not."""
-    (rows,) = await lives(watch, [actor, "kill", str(int(signal.SIGQUIT))])
-    assert rows[1]["exit_signal"] == signal.SIGQUIT
+    (rows,) = await lives(watch, [actor, "kill", str(int(signal.SIGABRT))])
+    assert rows[1]["exit_signal"] == signal.SIGABRT
     assert rows[1].get("exit_code") is None
 
 
