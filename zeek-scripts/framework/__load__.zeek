@@ -16,3 +16,4 @@
 @load ./sessions
 @load ./logs
 @load ./main
+@load ./notes

@@ -160,12 +160,13 @@ def test_server_applications(network, python):
     python("s", LISTEN, "0.0.0.0:9444", "127.0.0.1:9445")
 
     def started():
-        return [row for row in network.log("server-applications") if row["name"] == "shop"]
+        rows = network.log("server-applications")
+        return [row for row in rows if row["port_number"] in (9444, 9445)]
 
     network.wait_for(started, "no servers")
     time.sleep(2.5)
     assert {row["port_number"] for row in started()} == {9444}
-    assert {row["username"] for row in started()} == {"daemon"}
+    assert {(row["name"], row["username"]) for row in started()} == {("shop", "daemon")}
     assert len({row["hid"] for row in started()}) == len(started())
 
 
