@@ -23,8 +23,7 @@ from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._cgroupids import NONE, GroupSets
 from zeek_agent_linux._kernelclock import KernelClock
 from zeek_agent_linux._processes import ProcSource
-from zeek_agent_linux._procrows import ProcessRows
-from zeek_agent_linux._proctree import Process
+from zeek_agent_linux._procrows import EventRow, ProcessRows, set_status
 from zeek_agent_linux._readable import Readable
 from zeek_agent_linux._tasks import PRIORITIES, Tasks, adjusted
 
@@ -37,15 +36,10 @@ SEEDED = frozenset({"pid", "startup", "name", "exe", "cmdline", "cwd"})
 
 
 Fields = tuple[Any, ...]
-(
-    GROUP, CGROUP, GROUPS, UTIME, KIND, PID, PPID, PRIORITY, STATUS, FLAGS, PATH, NAME,
-) = (
+KIND, PID, PPID, STATUS, FLAGS, PATH, NAME = (
     programs.EVENT.names.index(name)
-    for name in (
-        "group", "cgroup", "groups", "utime", "kind", "pid", "ppid", "priority", "status", "flags",
-        "path", "name",
-    )
-)  # fmt: skip
+    for name in ("kind", "pid", "ppid", "status", "flags", "path", "name")
+)
 
 
 class Program(NamedTuple):
@@ -75,7 +69,9 @@ class BpfSource(Source):
         self._tasks: Tasks | None = None
         self._kernel: Kernel | None = None
         self._has_groups = True
+        self._is_kept = True
         self._paths: dict[bytes, str] = {}
+        self._walks: dict[bytes, str] = {}
         self._lines: dict[bytes, str | None] = {}
 
     def check(self) -> None:
@@ -161,20 +157,19 @@ class BpfSource(Source):
     def _work(self, records: Records) -> list[Row]:
         self._clock.refresh()
         self._rows.refresh()
+        self._is_kept = self._needs_ends()
         self._has_groups = not self.table.wanted.columns.isdisjoint({"cgroup", "container"})
-        rows = (self._row(fields, records.buffer, place) for fields, place in parse(records))
+        row_of, raw = self._row, records.buffer
+        rows = [row_of(fields, raw, place) for fields, place in parse(records)]
         return [row for row in rows if row is not None]
 
     def _row(self, fields: Fields, raw: bytes, place: int) -> Row | None:
         kind = fields[KIND]
         if kind == programs.EXEC:
             program = self._program(fields, raw, place)
-            if self._needs_ends():
+            if self._is_kept:
                 self._programs[fields[PID]] = program
-            if not self._rows.wants_started:
-                return None
-            process, time, startup = self._process(fields, program)
-            return self._rows.started(process, time, startup, usage(fields))
+            return self._told("started", fields, program) if self._rows.wants_started else None
         if kind == programs.FORK:
             return self._forked(fields)
         return self._exited(fields)
@@ -187,10 +182,7 @@ class BpfSource(Source):
             self._programs[fields[PID]] = program
         else:
             program = self._unknown(fields)
-        if not self._rows.wants_forked:
-            return None
-        process, time, startup = self._process(fields, program)
-        return self._rows.forked(process, time, startup, usage(fields))
+        return self._told("forked", fields, program) if self._rows.wants_forked else None
 
     def _exited(self, fields: Fields) -> Row | None:
         program = self._programs.pop(fields[PID], None)
@@ -199,9 +191,10 @@ class BpfSource(Source):
         # The start of those that were there before is known to a tick only.
         if program is None or abs(program.start - fields[1]) > TICK:
             program = self._unknown(fields)
-        process, time, startup = self._process(fields, program)
-        process.ended = fields[0]
-        return self._rows.stopped(process, time, startup, fields[STATUS], usage(fields))
+        row = self._told("stopped", fields, program)
+        if row is not None:
+            set_status(row, fields[STATUS])
+        return row
 
     def _program(self, fields: Fields, raw: bytes, place: int) -> Program:
         """Return what the texts behind a record tell."""
@@ -228,19 +221,44 @@ class BpfSource(Source):
         name = _procfs.name(fields[NAME].partition(b"\0")[0])
         return Program(fields[1], name, None, None, None)
 
-    def _process(self, fields: Fields, program: Program) -> tuple[Process, int, int | None]:
-        """Return a process, and when it did what it did (µs) and began (ns)."""
-        time, start, pid = fields[0], fields[1], fields[PID]
-        ppid, uid, gid, ruid, rgid, auid = fields[PPID : PPID + 6]
-        cgroup, container = NONE
+    def _told(self, state: str, fields: Fields, program: Program) -> EventRow | None:
+        """Return the row of what happened to a process, None if no query wants it."""
+        (
+            time, start, group, identity, groups, utime, stime, runtime, vsize, rsize, _, pid, ppid,
+            uid, gid, ruid, rgid, auid, priority, *_,
+        ) = fields  # fmt: skip
+        _, name, exe, cmdline, cwd = program
         if self._has_groups:
-            key = fields[GROUP], fields[GROUPS]
-            cgroup, container = self._groups.find(key, fields[CGROUP])
-        process = Process(
-            pid, ppid, start, program.name, ruid, uid, rgid, gid, program.exe, program.cmdline,
-            program.cwd, None if auid == UNSET else auid, cgroup, container,
-        )  # fmt: skip
-        return process, self._clock.micros(time), self._clock.startup(start)
+            cgroup, container = self._groups.find((group, groups), identity)
+        else:
+            cgroup, container = NONE
+        user, system = adjusted(utime, stime, runtime, 0, 0) if stime else (runtime, 0)
+        row: EventRow = {
+            "time": self._clock.micros(time),
+            "name": name,
+            "pid": pid,
+            "ppid": ppid,
+            "uid": uid,
+            "gid": gid,
+            "ruid": ruid,
+            "rgid": rgid,
+            "priority": PRIORITIES[priority],
+            "duration": time - start,
+            "utime": user,
+            "stime": system,
+            "state": state,
+            "exe": exe,
+            "cmdline": cmdline,
+            "cwd": cwd,
+            "startup": self._clock.startup(start),
+            "auid": None if auid == UNSET else auid,
+            "cgroup": cgroup,
+            "container": container,
+            "incomplete": False,
+        }
+        if vsize:
+            row["vsize"], row["rsize"] = vsize, rsize
+        return self._rows.wanted(row)
 
     def _path(self, raw: bytes) -> str:
         known = self._paths.get(raw)
@@ -254,7 +272,11 @@ class BpfSource(Source):
         """Return the path whose names the kernel gave from the last to the first."""
         if cut:
             return None
-        path = self._path(joined(raw))
+        path = self._walks.get(raw)
+        if path is None:
+            if len(self._walks) >= MOST_TEXTS:
+                self._walks.clear()
+            path = self._walks[raw] = storable(os.fsdecode(joined(raw)))
         return f"{path} (deleted)" if deleted else path
 
     def _line(self, raw: bytes) -> str | None:
@@ -293,21 +315,6 @@ def joined(raw: bytes) -> bytes:
     names = raw.split(b"\0")
     names.reverse()
     return b"/".join(names) or b"/"
-
-
-def usage(fields: Fields) -> dict[str, Any]:
-    """Return the columns of a row that are not kept with a process."""
-    utime, stime, runtime, vsize, rsize = fields[UTIME : UTIME + 5]
-    user, system = adjusted(utime, stime, runtime, 0, 0) if stime else (runtime, 0)
-    extra = {
-        "priority": PRIORITIES[fields[PRIORITY]],
-        "utime": user,
-        "stime": system,
-        "duration": fields[0] - fields[1],
-    }
-    if vsize:
-        extra["vsize"], extra["rsize"] = vsize, rsize
-    return extra
 
 
 def _session(kernel: Kernel, *, ends: bool) -> Session:

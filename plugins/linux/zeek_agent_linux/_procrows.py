@@ -80,10 +80,8 @@ class ProcessRows:
             row["duration"] = max(process.ended - process.started, 0)
         if status is None:
             row["incomplete"] |= self._incomplete_end
-        elif signal := status & 0x7F:
-            row["exit_signal"] = signal
         else:
-            row["exit_code"] = status >> 8 & 0xFF
+            set_status(row, status)
         return row
 
     def _row(
@@ -110,11 +108,23 @@ class ProcessRows:
         }
         if extra:
             row.update(extra)
+        return self.wanted(row)
+
+    def wanted(self, row: EventRow) -> EventRow | None:
+        """Return a row that has all it can have, marked if that is not enough; None if unwanted."""
         admits = self._admits
         if admits is not None and not (
-            admits("pid", process.pid) and admits("uid", process.uid) and admits("exe", process.exe)
+            admits("pid", row["pid"]) and admits("uid", row["uid"]) and admits("exe", row["exe"])
         ):
             return None
         if None in map(row.get, self._told):
             row["incomplete"] = True
         return row
+
+
+def set_status(row: EventRow, status: int) -> None:
+    """Tell how a process ended, by its status as of wait(2)."""
+    if signal := status & 0x7F:
+        row["exit_signal"] = signal
+    else:
+        row["exit_code"] = status >> 8 & 0xFF
