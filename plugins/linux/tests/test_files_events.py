@@ -246,6 +246,20 @@ async def test_su(tree):
         assert (row["uid"], row["process"]) == (NOBODY, "sh")
 
 
+async def test_processes_that_live_short(tree):
+    """The process and its user are known although it is gone long before anybody looks."""
+    (tree / "w").chmod(0o777)
+    async with watching(tree, "fanotify") as found:
+        await asyncio.sleep(3)  # until the processes are followed
+        for number in range(20):
+            command = ["setpriv", f"--reuid={NOBODY}", "touch", f"{tree}/w/{number}"]
+            await (await asyncio.create_subprocess_exec(*command)).wait()
+        await found.until(lambda: found.values("action").count("created") == 20)
+        created = [row for row in found.rows if row["action"] == "created"]
+        assert {(row["process"], row["uid"]) for row in created} == {("touch", NOBODY)}
+    assert not _actors.HISTORIES
+
+
 async def test_a_process_that_is_gone(tree):
     """Who is gone already is known if something remembers processes."""
     past = Actor("ghost", "/bin/ghost", 4711)

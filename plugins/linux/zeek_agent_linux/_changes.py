@@ -79,6 +79,17 @@ class Tally:
         else:
             self._counts[key] = count + 1
 
+    @property
+    def has_unknown(self) -> bool:
+        """Whether a process was gone before anybody looked who it was."""
+        return any(c.pid is not None and c.actor is UNKNOWN for c in self._first.values())
+
+    def name(self, find: Callable[[int], Actor | None]) -> None:
+        """Let *find* tell who those processes were."""
+        for key, change in self._first.items():
+            if change.pid is not None and change.actor is UNKNOWN:
+                self._first[key] = change._replace(actor=find(change.pid) or UNKNOWN)
+
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each kind; none for what was guessed and told as well."""
         told = {(c.action, c.path) for c in self._first.values() if not c.is_guess}

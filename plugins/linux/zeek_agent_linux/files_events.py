@@ -3,20 +3,24 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import ClassVar
 
 from zeek_agent_core.api import ConfigError, Host, Origin, ParameterError, Row, Source, hookimpl
 from zeek_agent_core.files.patterns import parse_pattern
 from zeek_agent_core.schema import files_events
-from zeek_agent_linux import _fanotify, _inotifier, _rescan, _trees
+from zeek_agent_linux import _actors, _fanotify, _inotifier, _rescan, _trees
 from zeek_agent_linux._changes import Tally
 from zeek_agent_linux._filewatch import FileWatch
+from zeek_agent_linux._following import Following
 from zeek_agent_linux._happenings import Notifier
 from zeek_agent_linux._readiness import Readiness
 
 WINDOW = 0.1
 """Seconds for which events are put together."""
+LATE_SECONDS = 0.3
+"""After which it is known who a process was that is gone."""
 AT_ONCE = 2000
 """Rows that are given at one time."""
 MOST_TOLD = 100
@@ -28,6 +32,8 @@ class WatchSource(Source):
 
     table: "FilesEvents"
     notifier: ClassVar[Callable[[], Notifier]]
+    tells_process: ClassVar[bool] = False
+    """Whether the kernel tells which process it was."""
     _ready: Readiness | None = None
     _is_changed = False
 
@@ -36,11 +42,14 @@ class WatchSource(Source):
         table = self.table
         root = table.host.prefix
         notifier = type(self).notifier()
-        with notifier:
+        async with AsyncExitStack() as held:
+            held.enter_context(notifier)
             files = FileWatch(notifier, root, table.setting("paths"), table.setting("max_watches"))
             await asyncio.to_thread(files.plan, self._overlaps())
             self._warn(files)
             yield ()
+            if self.tells_process:
+                await held.enter_async_context(Following(table.host))
             with Readiness(notifier.fileno()) as ready:
                 self._ready = ready
                 while True:
@@ -54,6 +63,9 @@ class WatchSource(Source):
                     self._warn(files)
                     table.lose("kernel", files.overflows)
                     files.overflows = 0
+                    if tally.has_unknown:
+                        await asyncio.sleep(LATE_SECONDS)
+                        tally.name(_actors.remembered)
                     rows = table.rows_of(tally)
                     for start in range(0, len(rows), AT_ONCE):
                         yield rows[start : start + AT_ONCE]
@@ -85,6 +97,7 @@ class FanotifySource(WatchSource):
 
     name = "fanotify"
     notifier = _fanotify.Fanotify
+    tells_process = True
 
     def check(self) -> None:
         """Raise `OSError` if fanotify does not work here, or not for what is to be watched."""
