@@ -16,7 +16,7 @@ LIVES = """
 for command in (['/bin/sh', '-c', 'exit 3'], ['/bin/sh', '-c', 'kill -9 $$']):
     child = os.fork()
     if not child: os.execv(command[0], command)
-    print(child)
+    print(child, flush=True)
     os.waitpid(child, 0)
 os.execv('/bin/true', ['true', 'a b'])
 """
