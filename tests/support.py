@@ -9,6 +9,7 @@ from zeek_agent_core.api import (
     PREFIX,
     RANGE,
     Column,
+    ColumnRows,
     Evented,
     Host,
     Row,
@@ -51,7 +52,8 @@ def table(
 
         def rows(self, where: Where) -> Iterator[Row]:
             self.asked.append(where)
-            return self.counted(rows(where) if callable(rows) else rows)
+            found = rows(where) if callable(rows) else rows
+            return found if isinstance(found, ColumnRows) else self.counted(found)
 
         def counted(self, source: Iterable[Row]) -> Iterator[Row]:
             try:

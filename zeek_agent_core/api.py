@@ -1,5 +1,6 @@
 """The public names: all that a plugin imports, here or from `zeek_agent_core.schema`."""
 
+from zeek_agent_core.columnar import Chunk, ColumnRows, column_chunk
 from zeek_agent_core.errors import ConfigError, ParameterError, TableError, WaitingError
 from zeek_agent_core.hookspecs import hookimpl
 from zeek_agent_core.host import Host
@@ -31,7 +32,9 @@ __all__ = [
     "PAUSE",
     "PREFIX",
     "RANGE",
+    "Chunk",
     "Column",
+    "ColumnRows",
     "ConfigError",
     "Discovery",
     "Evented",
@@ -53,6 +56,7 @@ __all__ = [
     "Type",
     "WaitingError",
     "Where",
+    "column_chunk",
     "hookimpl",
     "storable",
     "text",

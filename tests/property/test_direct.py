@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import table
+from zeek_agent_core.columnar import ColumnRows, column_chunk
 from zeek_agent_core.errors import QueryError
 from zeek_agent_core.sql import direct
 from zeek_agent_core.sql.database import Database
@@ -52,7 +53,11 @@ def test_it_gives_what_sqlite_gives(rows, names):
     assert direct.is_plain(plain)
     through = f"{plain} WHERE 1"
     assert not direct.is_plain(through)
-    assert asyncio.run(outcome(rows, plain)) == asyncio.run(outcome(rows, through))
+    expected = asyncio.run(outcome(rows, through))
+    assert asyncio.run(outcome(rows, plain)) == expected
+    columns = lambda _: ColumnRows([column_chunk(rows, VALUES)])  # noqa: E731
+    for sql in (plain, through):
+        assert asyncio.run(outcome(columns, sql)) == expected
 
 
 def test_what_is_plain():

@@ -8,11 +8,13 @@ the rest does. Values are checked and converted column by column instead.
 import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from operator import itemgetter
 from time import perf_counter
 from typing import Any
 
+from zeek_agent_core.columnar import Chunk, ColumnRows, Values
 from zeek_agent_core.query import ResultRow
 from zeek_agent_core.sql.pushdown import Layout
 from zeek_agent_core.sql.run import Run
@@ -31,6 +33,9 @@ QUICK = 0.001
 
 _INT64 = range(-(1 << 63), 1 << 63)
 _INTEGERS, _MAPPINGS = {int}, {dict}
+_LARGEST = _INT64[-1]
+_SMALL, _LARGE = frozenset("bBhHiIlq"), frozenset("LQN")
+"""Formats of a memoryview of integers: those that all fit into 64 bits with a sign, and others."""
 
 Fail = Callable[[BaseException], Exception]
 
@@ -46,8 +51,8 @@ def scan(
     positions: Sequence[int],
     run: Run,
     fail: Fail,
-) -> Iterator[ResultRow]:
-    """Yield the columns at *positions* of all *rows*, as SQLite would give them.
+) -> Iterator[list[ResultRow]]:
+    """Yield the columns at *positions* of all *rows*, as SQLite would give them, in lists.
 
     *fail* makes the error that is raised where the table, or a value, is wrong.
     """
@@ -55,15 +60,18 @@ def scan(
     where = Where(frozenset(names), dict(layout.defaults), kept=run.kept, may_wait=run.may_wait)
     table = run.scan(run_table(run))
     began = perf_counter()
-    iterator: Iterator[Row] = iter(())
+    iterator: Iterator[Any] = iter(())
     try:
-        iterator = iter(rows(where))
-        for chunk in _chunks(iterator, run):
-            if not table.rows:
-                _check_first(chunk[0], layout.known)
-            values = _values(chunk, names)
+        source = rows(where)
+        if isinstance(source, ColumnRows):
+            iterator = source.chunks
+            tuples = _of_columns(source.chunks, layout, positions, run)
+        else:
+            iterator = iter(source)
+            tuples = _of_rows(iterator, layout, positions, run)
+        for values in tuples:
             table.rows += len(values)
-            yield from _converted(values, layout, positions, run)
+            yield values
     except (Exception, SystemExit) as error:
         raise fail(error) from error
     finally:
@@ -77,6 +85,41 @@ def run_table(run: Run) -> str:
     """Return the one table that the statement of *run* reads."""
     (name,) = run.tables
     return name
+
+
+def _of_columns(
+    chunks: Iterator[Chunk], layout: Layout, positions: Sequence[int], run: Run
+) -> Iterator[list[ResultRow]]:
+    """Yield lists of result rows made of *chunks*."""
+    names = [layout.names[position] for position in positions]
+    for chunk in chunks:
+        if run.stop is not None:
+            raise run.stop
+        _check_names(chunk.keys(), layout.known)
+        absent = [None] * len(next(iter(chunk.values())))
+        if not absent:
+            continue
+        columns: list[Values] = [chunk.get(name, absent) for name in names]
+        _convert(columns, layout, positions, run)
+        yield list(zip(*columns, strict=True))
+
+
+def _of_rows(
+    rows: Iterator[Row], layout: Layout, positions: Sequence[int], run: Run
+) -> Iterator[list[ResultRow]]:
+    """Yield lists of result rows made of *rows*."""
+    names = [layout.names[position] for position in positions]
+    is_first = True
+    for chunk in _chunks(rows, run):
+        if is_first and not isinstance(chunk[0], Mapping):
+            raise TypeError(f"rows must be mappings, not {type(chunk[0]).__name__}")
+        if is_first:
+            _check_names(chunk[0].keys(), layout.known)
+        is_first = False
+        values = _values(chunk, names)
+        columns: list[Values] = list(zip(*values, strict=True))
+        is_changed = _convert(columns, layout, positions, run)
+        yield list(zip(*columns, strict=True)) if is_changed else values
 
 
 def _chunks(rows: Iterator[Row], run: Run) -> Iterator[list[Row]]:
@@ -96,11 +139,9 @@ def _chunks(rows: Iterator[Row], run: Run) -> Iterator[list[Row]]:
         size = min(size * 2, MOST) if perf_counter() - began < QUICK else 1
 
 
-def _check_first(row: Any, known: frozenset[str]) -> None:
-    if not isinstance(row, Mapping):
-        raise TypeError(f"rows must be mappings, not {type(row).__name__}")
-    if not row.keys() <= known:
-        unknown = ", ".join(sorted(map(str, row.keys() - known)))
+def _check_names(names: AbstractSet[str], known: frozenset[str]) -> None:
+    if not names <= known:
+        unknown = ", ".join(sorted(map(str, names - known)))
         raise KeyError(f"row with undeclared columns: {unknown}")
 
 
@@ -116,26 +157,28 @@ def _values(chunk: list[Row], names: Sequence[str]) -> list[tuple[Any, ...]]:
         return [tuple(map(row.get, names)) for row in chunk]
 
 
-def _converted(
-    values: list[tuple[Any, ...]], layout: Layout, positions: Sequence[int], run: Run
-) -> list[ResultRow]:
-    """Return *values* with what SQLite cannot hold converted by the type of its column."""
-    columns: list[Sequence[Any]] = list(zip(*values, strict=True))
+def _convert(columns: list[Values], layout: Layout, positions: Sequence[int], run: Run) -> bool:
+    """Convert in *columns* what SQLite cannot hold, by the types; return whether there was any."""
     is_changed = False
     for at, position in enumerate(positions):
         column = layout.columns[position]
-        plain = PLAIN.get(column.type)
-        if _is_storable(columns[at], plain, run):
+        plain, values = PLAIN.get(column.type), columns[at]
+        if isinstance(values, memoryview):
+            form = values.format
+            columns[at] = values = values.tolist()
+            if plain is int and (form in _SMALL or (form in _LARGE and max(values) <= _LARGEST)):
+                continue
+        if _is_storable(values, plain, run):
             continue
         is_changed = True
         try:
-            stored = [_stored(to_sql(column.type, v, column.element)) for v in columns[at]]
+            stored = [_stored(to_sql(column.type, v, column.element)) for v in values]
         except (TypeError, ValueError, AttributeError) as error:
             reason = f"wrong value in column {column.name} ({column.type}): {error}"
             raise TypeError(reason) from error
         _add_size(run, stored)
         columns[at] = stored
-    return list(zip(*columns, strict=True)) if is_changed else values
+    return is_changed
 
 
 def _add_size(run: Run, values: Sequence[SqlValue]) -> None:

@@ -44,7 +44,6 @@ WhyMissing = Callable[[str], str | None]
 
 PROGRESS_STEPS = 10_000
 CHUNK = 64
-DIRECT_CHUNK = 512
 BATCH = 4096
 LARGE_BYTES = MEBI
 """Rows for which SQLite takes more than this come and are counted one by one."""
@@ -192,8 +191,8 @@ class Session:
         positions = [names.index(column.origin or "") for column in statement.columns]
         return [] if any(table.columns[at].is_parameter for at in positions) else positions
 
-    def _direct(self, run: Run, statement: Statement) -> Iterator[ResultRow]:
-        """Return the rows of a statement that only names columns."""
+    def _direct(self, run: Run, statement: Statement) -> Iterator[list[ResultRow]]:
+        """Return the rows of a statement that only names columns, in lists."""
         table = self.tables[next(iter(statement.tables))]
         run.text_bytes = 0
         return direct.scan(
@@ -212,16 +211,24 @@ class Session:
         self._enter(run)
         try:
             while len(rows) < BATCH and perf_counter() < until:
-                size = 1 if self._was_large() else CHUNK if run.text_bytes is None else DIRECT_CHUNK
-                chunk = list(islice(result, size))
+                chunk, is_last = self._next(result)
                 rows += chunk
                 self._count(run, chunk)
                 apsw.memory_high_water(reset=True)  # begins a new mark
-                if len(chunk) < size:
+                if is_last:
                     return Batch(rows, is_last=True)
         except Exception as error:
             raise self._translated(error, run) from error
         return Batch(rows, is_last=False)
+
+    def _next(self, result: Any) -> tuple[list[ResultRow], bool]:
+        """Return some more rows of a result, and whether they are its last."""
+        if not isinstance(result, apsw.Cursor):
+            chunk: list[ResultRow] | None = next(result, None)
+            return chunk or [], chunk is None
+        size = 1 if self._was_large() else CHUNK
+        rows = list(islice(result, size))
+        return rows, len(rows) < size
 
     def finish(self, run: Run) -> None:
         """Let the result of *run* go."""

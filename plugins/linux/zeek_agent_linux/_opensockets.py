@@ -20,8 +20,8 @@ MOST_TEXTS = 1 << 16
 MOST_TOLD = 4096
 Fields = tuple[Any, ...]
 (
-    SOCKET, START, INODE, PID, NETNS, LOCAL, REMOTE, NAME, REMOTE_PORT, FAMILY, PROTOCOL, KIND,
-    NUMBER, STATE,
+    SOCKET, START, INODE, PID, NETNS, LOCAL, REMOTE, NAME, NUMBER, REMOTE_PORT, PROTOCOL, FAMILY,
+    KIND, STATE, LIST,
 ) = range(len(programs.OPEN.names))  # fmt: skip
 
 
@@ -119,9 +119,16 @@ class Held:
     def __init__(self, raw: bytes) -> None:
         """Look at the records of all descriptors."""
         self._raw = raw
-        self.sockets = programs.OPEN.column(raw, "socket")
-        self._left_out = self._inherited() if len(set(self.sockets)) < len(self.sockets) else set()
-        self._inodes: dict[int, int] | None = None
+        self._count = len(raw) // programs.OPEN.size
+        self.inodes = frozenset(programs.OPEN.column(raw, "inode"))
+        """Of all sockets; two may have the same, but hardly ever do."""
+        self._left_out = self._inherited() if len(self.inodes) < self._count else set()
+        self._by_inode: dict[int, int] | None = None
+
+    @property
+    def sockets(self) -> list[int]:
+        """The address of the socket in each record."""
+        return programs.OPEN.column(self._raw, "socket")
 
     def _inherited(self) -> set[int]:
         """Return the positions of records whose socket an older process holds as well.
@@ -140,29 +147,28 @@ class Held:
                 lost.add(before if is_older else at)
         return lost
 
-    def chosen(self, wanted: "Wanted | None" = None) -> Iterable[Fields]:
+    def chosen(self) -> Iterable[Fields]:
+        """Return a record for each socket."""
+        return programs.OPEN.struct.iter_unpack(self.records())
+
+    def records(self, wanted: "Wanted | None" = None) -> bytes:
         """Return the records that are *wanted*."""
-        record, raw, left_out = programs.OPEN, self._raw, self._left_out
+        raw, left_out = self._raw, self._left_out
         positions = None if wanted is None else wanted.positions(raw)
         if positions is None and not left_out:
-            return record.struct.iter_unpack(raw)
-        unpack, size = record.struct.unpack_from, record.size
-        candidates = range(len(self.sockets)) if positions is None else positions
-        return (unpack(raw, at * size) for at in candidates if at not in left_out)
+            return raw
+        candidates = range(self._count) if positions is None else positions
+        return programs.OPEN.chosen(raw, [at for at in candidates if at not in left_out])
 
     def by_inode(self, inode: int) -> Fields | None:
         """Return the record of a socket, None if no process holds it."""
-        if not inode:
+        if inode not in self.inodes:
             return None
         record = programs.OPEN
-        if self._inodes is None:
+        if self._by_inode is None:
             column, left_out = record.column(self._raw, "inode"), self._left_out
-            self._inodes = dict(zip(column, range(len(column)), strict=True))
-            if left_out:
-                kept = (at for at in range(len(column)) if at not in left_out)
-                self._inodes.update((column[at], at) for at in kept)
-        at = self._inodes.get(inode)
-        return None if at is None else record.struct.unpack_from(self._raw, at * record.size)
+            self._by_inode = {column[at]: at for at in range(self._count) if at not in left_out}
+        return record.struct.unpack_from(self._raw, self._by_inode[inode] * record.size)
 
 
 def parse_sockets(raw: bytes) -> tuple[set[int], bytes]:
@@ -210,10 +216,11 @@ class Wanted:
     """Finds records by their numbers, before a row is made of them."""
 
     def __init__(self, where: Where) -> None:
-        """Learn what *where* wants of ports, states, family and namespace."""
+        """Learn what *where* wants of processes, ports, states, family and namespace."""
         self._values: list[tuple[str, frozenset[Any]]] = []
         for column, field in (
-            ("netns", "netns"), ("local_port", "number"), ("remote_port", "remote_port"),
+            ("pid", "pid"), ("netns", "netns"), ("local_port", "number"),
+            ("remote_port", "remote_port"),
         ):  # fmt: skip
             values = where.values(column)
             if values is not None:
@@ -224,12 +231,10 @@ class Wanted:
                 numbers = frozenset(number for number, name in names.items() if name in values)
                 self._values.append((field, numbers))
 
-    def records(self, raw: bytes) -> Iterable[Fields]:
+    def records(self, raw: bytes) -> bytes:
         """Return the records that may be wanted."""
-        record, positions = programs.OPEN, self.positions(raw)
-        if positions is None:
-            return record.struct.iter_unpack(raw)
-        return (record.struct.unpack_from(raw, at * record.size) for at in positions)
+        positions = self.positions(raw)
+        return raw if positions is None else programs.OPEN.chosen(raw, positions)
 
     def positions(self, raw: bytes) -> list[int] | None:
         """Return the positions of the records that may be wanted; None for all of them."""

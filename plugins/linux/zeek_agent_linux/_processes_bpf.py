@@ -8,24 +8,30 @@ processes that share them), and processes that the kernel shows there only.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from zeek_agent_core.api import Host, Row, Where, storable, text
+from zeek_agent_core.api import (
+    Chunk,
+    ColumnRows,
+    Host,
+    Row,
+    Where,
+    column_chunk,
+    storable,
+    text,
+)
 from zeek_agent_linux import _cgroup, _procfs, _tty
-from zeek_agent_linux._boottime import TICK, BootTime
+from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._bpf.choice import Choice
 from zeek_agent_linux._bpf.programs import tasks
 from zeek_agent_linux._processes import CMDLINE_BYTES, ProcSource
-from zeek_agent_linux._tasks import PRIORITIES, Identity, Tasks, Texts, adjusted, times_of_threads
+from zeek_agent_linux._taskcolumns import MOST_NAMES, Found, Names, TaskColumns
+from zeek_agent_linux._tasks import Identity, Tasks, Texts
 
-SHORT_NAME = 15
-"""A name of so many bytes may be cut."""
 CHECK_SECONDS = 600.0
 """After which BPF's list of processes is compared with that of ``/proc`` again."""
-MOST_NAMES = 4096
-NO_TIMES = (0, 0, 0)
 
 
 class BpfSource:
@@ -37,7 +43,7 @@ class BpfSource:
         self._warn = warn
         self._choice = Choice("table processes", host, Tasks, warn)
         self._boot = BootTime("/proc")
-        self._names: dict[bytes, str] = {}
+        self._names = Names(self._long_name)
         self._long: dict[Identity, str] = {}
         self._hidden: list[int] = []
         self._check_at = 0.0
@@ -72,12 +78,25 @@ class BpfSource:
         if time.monotonic() >= self._check_at:
             self._check_at = time.monotonic() + CHECK_SECONDS
             self._find_hidden(raw)
+        boot = self._boot() if where.wants("startup") else 0
+        found = TaskColumns(where, raw, boot, self._names)
         extra = _Extra(where, paths, arguments)
-        rows = self._found(raw, where, extra if extra.is_wanted else None)
+        if extra.is_wanted:
+            return chain(extra.rows(found), self._hidden_rows(where))
+        chunks: Iterator[Chunk] = (some.columns for some in found)
+        if self._hidden:
+            chunks = chain(chunks, self._hidden_columns(where))
+        return ColumnRows(chunks)
+
+    def _hidden_rows(self, where: Where) -> Iterator[Row]:
+        """Return the processes that only ``/proc`` shows."""
         if not self._hidden:
-            return rows
+            return iter(())
         allowed = {**where.allowed, "pid": frozenset(self._hidden)}
-        return chain(rows, self._proc.rows(Where(where.columns, where.parameters, allowed)))
+        return self._proc.rows(Where(where.columns, where.parameters, allowed))
+
+    def _hidden_columns(self, where: Where) -> Iterator[Chunk]:
+        yield column_chunk(self._hidden_rows(where), where.columns | {"pid"})
 
     def _find_hidden(self, raw: bytes) -> None:
         """Learn which processes only ``/proc`` shows; some kernels keep a few from BPF."""
@@ -87,61 +106,6 @@ class BpfSource:
         seen = set(tasks.NUMBERS.column(again, "pid"))
         after = set(map(int, _procfs.listed("/proc")))
         self._hidden = sorted((before & after) - seen)
-
-    def _found(self, raw: bytes, where: Where, extra: "_Extra | None") -> Iterator[Row]:
-        """Yield the rows of the processes in *raw*."""
-        boot = self._boot() if where.wants("startup") else 0
-        more = times_of_threads(raw) if where.wants("utime", "stime") else {}
-        names, uids = where.values("name"), where.values("uid")
-        name_of, known = self._name, self._names
-        for (
-            start, utime, stime, runtime, told_utime, told_stime, vsize, rsize, group, pid, ppid,
-            uid, gid, ruid, rgid, priority, flags, major, minor, is_thread, _, raw_name,
-        ) in tasks.NUMBERS.struct.iter_unpack(raw):  # fmt: skip
-            if is_thread or (uids is not None and uid not in uids):
-                continue
-            name = known.get(raw_name) or name_of(raw_name, pid, start, flags)
-            if names is not None and name not in names:
-                continue
-            if told_utime + told_stime >= runtime and pid not in more:
-                user, system = told_utime, told_stime
-            elif stime or told_utime or told_stime or pid in more:
-                others = more.get(pid, NO_TIMES)
-                user, system = adjusted(
-                    utime + others[0], stime + others[1], runtime + others[2],
-                    told_utime, told_stime,
-                )  # fmt: skip
-            else:
-                user, system = runtime, 0
-            row = {
-                "name": name,
-                "pid": pid,
-                "ppid": ppid,
-                "uid": uid,
-                "gid": gid,
-                "ruid": ruid,
-                "rgid": rgid,
-                "priority": PRIORITIES[priority],
-                "startup": boot + start,
-                "vsize": vsize,
-                "rsize": rsize,
-                "utime": user - user % TICK,
-                "stime": system - system % TICK,
-            }
-            if extra is None or extra.add(row, start, group, flags, (major, minor)):
-                yield row
-
-    def _name(self, raw: bytes, pid: int, start: int, flags: int) -> str:
-        """Return the name of a process as ``/proc`` has it."""
-        short = raw.partition(b"\0")[0]
-        if flags & tasks.KERNEL_THREAD and len(short) == SHORT_NAME:
-            return self._long_name(short, pid, start)
-        if len(self._names) >= MOST_NAMES:
-            self._names.clear()
-        name = _procfs.name(short)
-        if not flags & tasks.KERNEL_THREAD:
-            self._names[raw] = name
-        return name
 
     def _long_name(self, short: bytes, pid: int, start: int) -> str:
         """Return the name of a kernel thread; ``/proc`` alone has it in full."""
@@ -176,8 +140,18 @@ class _Extra:
             paths is not None or arguments is not None or self._has_group or self._has_tty
         )
 
-    def add(
-        self, row: dict[str, Any], start: int, group: int, flags: int, terminal: tuple[int, int]
+    def rows(self, found: Iterable[Found]) -> Iterator[Row]:
+        """Yield the rows of what was *found*, with those columns."""
+        for raw, columns in found:
+            fields = tasks.NUMBERS.some(raw, "start", "group", "flags", "tty_major", "tty_minor")
+            for row, (start, group, flags, *terminal) in zip(
+                ColumnRows([columns]), fields, strict=True
+            ):
+                if self._add(row, start, group, flags, terminal):
+                    yield row
+
+    def _add(
+        self, row: dict[str, Any], start: int, group: int, flags: int, terminal: Sequence[int]
     ) -> bool:
         """Add columns to the row of a process; False if it has ended meanwhile."""
         pid = row["pid"]

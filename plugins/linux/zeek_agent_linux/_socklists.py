@@ -84,6 +84,13 @@ class Lister:
             listings += self._foreign(foreign, kinds, only)
         return listings
 
+    def dumped(self, kinds: Collection[Kind], only: Filter) -> list[Listing] | None:
+        """Return sockets of this thread's namespace, None unless netlink tells all of them."""
+        if not self._is_live or not self._refused.isdisjoint(kinds):
+            return None
+        listings = self._inside(_netns.own(self._proc), f"{self._proc}/net", kinds, only)
+        return listings if self._refused.isdisjoint(kinds) else None
+
     def _foreign(
         self, namespaces: list[Namespace], kinds: Collection[Kind], only: Filter
     ) -> list[Listing]:

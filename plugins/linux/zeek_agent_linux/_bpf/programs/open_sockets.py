@@ -32,10 +32,16 @@ TIME_WAIT = 6
 
 OPEN = Record(
     socket="Q", start="Q", inode="Q", pid="I", netns="I", local="16s", remote="16s", name="16s",
-    remote_port="H", family="H", protocol="H", kind="H", number="H", state="B",
+    number="H", remote_port="H", protocol="H", family="B", kind="B", state="B", list="B",
 )  # fmt: skip
 """A socket and a process that holds it, with the start of the process in ns since boot. `kind` is
-that of socket(2), `number` the local port or what stands in its place."""
+that of socket(2), `number` the local port or what stands in its place, `state` 0 but for TCP,
+`protocol` `RAW` if that is the kind, and `list` one of the lists below."""
+NO_LIST, TCP_LIST, UDP_LIST, OTHER_LIST = 0, 1, 2, 3
+"""In which of its lists the kernel has a socket: once it is bound or connects."""
+RAW_KIND, RAW, CLOSED = 3, 255, 7
+OTHERS = (1, 58, 136)
+"""Ping sockets of both families, and UDP-Lite."""
 
 
 def open_sockets(kernel: Kernel) -> bytes:
@@ -72,10 +78,40 @@ def open_sockets(kernel: Kernel) -> bytes:
     row.copy("state", R8, kernel.member("sock_common", "skc_state"))
     row.copy("number", R8, kernel.member("sock_common", "skc_num"))
     copy_addresses(a, row, kernel, R8, "socket")
+    _put_list(a, row)
     write(a, row.start, OPEN.size)
     a.label("end")
     a.end()
     return a.code()
+
+
+def _put_list(a: Assembler, row: Writer) -> None:
+    """Put the list in which a socket is, by what the record has of it already; uses R1 and R2."""
+    a.load(R1, R10, row.offset("protocol"), 2)
+    a.load(R2, R10, row.offset("kind"), 1)
+    a.jump_if(R2, "==", RAW_KIND, "is raw")
+    a.jump_if(R1, "==", TCP, "is TCP")
+    row.put("state", 0)
+    a.load(R2, R10, row.offset("number"), 2)
+    a.jump_if(R2, "==", 0, "no list")
+    a.jump_if(R1, "==", UDP, "is UDP")
+    for protocol in OTHERS:
+        a.jump_if(R1, "==", protocol, "is other")
+    a.jump("no list")
+    a.label("is TCP")
+    a.load(R1, R10, row.offset("state"), 1)
+    a.jump_if(R1, "==", CLOSED, "no list")
+    row.put("list", TCP_LIST)
+    a.jump("no list")
+    a.label("is UDP")
+    row.put("list", UDP_LIST)
+    a.jump("no list")
+    a.label("is raw")
+    row.put("state", 0)
+    row.put("protocol", RAW)
+    a.label("is other")
+    row.put("list", OTHER_LIST)
+    a.label("no list")
 
 
 WORD = 8
@@ -121,6 +157,7 @@ def all_sockets(kernel: Kernel, protocol: int, told: int | None) -> bytes:
     row.put("kind", 1 if protocol == TCP else 2)
     row.copy("number", R8, kernel.member("sock_common", "skc_num"))
     copy_addresses(a, row, kernel, R8, "socket")
+    _put_list(a, row)
     a.store(R10, row.start - WORD, 0)
     write(a, row.start - WORD, WORD + OPEN.size)
     a.label("end")

@@ -39,13 +39,16 @@ COUNTERS = 4
 RESIDENT = (0, 1, 3)
 
 NUMBERS = Record(
-    start="Q", utime="Q", stime="Q", runtime="Q", told_utime="Q", told_stime="Q", vsize="Q",
-    rsize="Q", group="Q", pid="I", ppid="I", uid="I", gid="I", ruid="I", rgid="I", priority="i",
-    flags="I", tty_major="I", tty_minor="I", is_thread="I", unused="I", name="16s",
+    start="Q", utime="Q", stime="Q", runtime="Q", told_utime="Q", told_stime="Q", user="Q",
+    system="Q", vsize="Q", rsize="Q", group="Q", pid="I", ppid="I", uid="I", gid="I", ruid="I",
+    rgid="I", priority="i", flags="I", tty_major="I", tty_minor="I", is_thread="I",
+    is_divided="I", name="16s",
 )  # fmt: skip
 """A process: its start, to a tick; its CPU times as ticks saw them and as the scheduler knows
 them, without those of other threads that are alive, and those that ``/proc`` told last, all in
-ns; memory in bytes. Of a further thread only its process and times."""
+ns. Then what follows from them for a process without other threads, to a tick, unless there is
+the mark that it takes a division. Memory in bytes. Of a further thread only its process and
+times."""
 TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 PAGE_SHIFT = os.sysconf("SC_PAGE_SIZE").bit_length() - 1
 
@@ -138,6 +141,7 @@ def _signals(a: Assembler, row: Writer, kernel: Kernel) -> None:
     if kernel.has("signal_struct", "prev_cputime.utime"):
         row.copy("told_utime", R8, kernel.member("signal_struct", "prev_cputime.utime"))
         row.copy("told_stime", R8, kernel.member("signal_struct", "prev_cputime.stime"))
+    _divide(a, row)
     a.load(R1, R8, kernel.member("signal_struct", "tty"))
     a.jump_if(R1, "==", 0, "no terminal")
     a.load(R2, R1, kernel.member("tty_struct", "index"))
@@ -147,6 +151,33 @@ def _signals(a: Assembler, row: Writer, kernel: Kernel) -> None:
     a.add(R2, R4)
     row.put("tty_minor", R2)
     a.label("no terminal")
+
+
+def _divide(a: Assembler, row: Writer) -> None:
+    """Put the times in the program and in the kernel, where there is nothing to work out.
+
+    What ``/proc`` has told never shrinks; without ticks in the kernel all is the program's.
+    """
+    a.load(R1, R10, row.offset("told_utime"), 8)
+    a.load(R2, R10, row.offset("told_stime"), 8)
+    a.load(R3, R10, row.offset("runtime"), 8)
+    a.move(R4, R1)
+    a.add(R4, R2)
+    a.jump_if(R4, ">=", R3, "has times")
+    a.load(R4, R10, row.offset("stime"), 8)
+    a.math(R4, "|", R2)
+    a.jump_if(R4, "==", 0, "program's time")
+    row.put("is_divided", 1)
+    a.jump("has no times")
+    a.label("program's time")
+    a.move(R1, R3)
+    a.label("has times")
+    for field, register in (("user", R1), ("system", R2)):
+        a.move(R4, register)
+        a.math(R4, "%", TICK)
+        a.math(register, "-", R4)
+        row.put(field, register)
+    a.label("has no times")
 
 
 def _memory(a: Assembler, row: Writer, kernel: Kernel) -> None:
