@@ -15,12 +15,16 @@ class KernelClock:
         """Use *boot* for what must be the same in other tables."""
         self._boot = boot
         self._asleep = 0
+        self.offset = 0
+        """What to add to nanoseconds since boot for those since the epoch."""
+        self.booted = 0
+        """The same for the start of processes, as it is in other tables."""
         self.refresh()
 
     def refresh(self) -> None:
         """Follow the wall clock, which may have been set, and the time spent asleep."""
-        self._offset = clock_difference()
-        self._booted = self._boot()
+        self.offset = clock_difference()
+        self.booted = self._boot()
         asleep = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
         if abs(asleep - self._asleep) > SUSPENSION:
             self._asleep = asleep
@@ -35,12 +39,12 @@ class KernelClock:
 
     def micros(self, since_boot: int) -> int:
         """Return microseconds since the epoch, for a column `time`."""
-        return (since_boot + self._offset) // 1000
+        return (since_boot + self.offset) // 1000
 
     def startup(self, since_boot: int | None) -> int | None:
         """Return nanoseconds since the epoch as `processes` shows the start of a process."""
-        return None if since_boot is None else self._booted + since_boot // TICK * TICK
+        return None if since_boot is None else self.booted + since_boot // TICK * TICK
 
     def started(self, startup: int) -> int:
         """Return nanoseconds since boot for the `startup` of a process."""
-        return startup - self._booted
+        return startup - self.booted

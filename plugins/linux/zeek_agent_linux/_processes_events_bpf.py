@@ -31,26 +31,34 @@ UNSET = 0xFFFFFFFF
 """The login's user ID of a process that belongs to no login."""
 CHECK_STATUS = 127 << 8
 """How a child ends that could not execute its program."""
-MOST_TEXTS = 16_384
+MOST_TEXTS, MOST_BYTES = 8192, 1024
+"""Texts that are remembered, and how long the record of some may be for that."""
 SEEDED = frozenset({"pid", "startup", "name", "exe", "cmdline", "cwd"})
 
 
 Fields = tuple[Any, ...]
-KIND, PID, PPID, STATUS, FLAGS, PATH, NAME = (
+KIND, START, PID, PPID, STATUS, FLAGS, PATH, NAME = (
     programs.EVENT.names.index(name)
-    for name in ("kind", "pid", "ppid", "status", "flags", "path", "name")
+    for name in ("kind", "start", "pid", "ppid", "status", "flags", "path", "name")
 )
+FLAGS_OFFSET = programs.EVENT.places["flags"][0]
+"""With the flags begins what is the same whenever the same is executed."""
 
 
-class Program(NamedTuple):
+class Texts(NamedTuple):
     """What a process executes, or what it has from the process that made it."""
 
-    start: int
-    """When the process started, in ns since boot."""
     name: str | None
     exe: str | None
     cmdline: str | None
     cwd: str | None
+
+
+Program = tuple[int, Texts, bool]
+"""When a process started, in ns since boot; what it executes; whether it was not made with it.
+
+A process that executes nothing of its own may be in another directory than its parent.
+"""
 
 
 class BpfSource(Source):
@@ -72,7 +80,7 @@ class BpfSource(Source):
         self._is_kept = True
         self._paths: dict[bytes, str] = {}
         self._walks: dict[bytes, str] = {}
-        self._lines: dict[bytes, str | None] = {}
+        self._texts: dict[bytes, Texts] = {}
 
     def check(self) -> None:
         """Load and attach, and see whether a child of the agent is told of as it was."""
@@ -133,12 +141,13 @@ class BpfSource(Source):
         source = _processes_bpf.BpfSource(host, warn, ProcSource(host, warn))
         try:
             return {
-                row["pid"]: Program(
-                    self._clock.started(row.get("startup", 0)), row.get("name"), row.get("exe"),
-                    row.get("cmdline"), row.get("cwd"),
+                row["pid"]: (
+                    self._clock.started(row.get("startup", 0)),
+                    Texts(*(row.get(name) for name in Texts._fields)),
+                    True,
                 )
                 for row in source.rows(Where(SEEDED))
-            }  # fmt: skip
+            }
         finally:
             source.close()
 
@@ -160,47 +169,59 @@ class BpfSource(Source):
         self._is_kept = self._needs_ends()
         self._has_groups = not self.table.wanted.columns.isdisjoint({"cgroup", "container"})
         row_of, raw = self._row, records.buffer
-        rows = [row_of(fields, raw, place) for fields, place in parse(records)]
+        unpack, size = programs.EVENT.struct.unpack_from, programs.EVENT.size
+        rows = [
+            row_of(unpack(raw, place), raw, place, length)
+            for place, length in records.places
+            if length >= size  # else it is cut
+        ]
         return [row for row in rows if row is not None]
 
-    def _row(self, fields: Fields, raw: bytes, place: int) -> Row | None:
-        kind = fields[KIND]
+    def _row(self, fields: Fields, raw: bytes, place: int, length: int) -> Row | None:
+        kind, rows = fields[KIND], self._rows
         if kind == programs.EXEC:
-            program = self._program(fields, raw, place)
+            texts = self._executed(fields, raw, place, length)
             if self._is_kept:
-                self._programs[fields[PID]] = program
-            return self._told("started", fields, program) if self._rows.wants_started else None
+                self._programs[fields[PID]] = fields[START], texts, True
+            return self._told("started", fields, texts) if rows.wants_started else None
         if kind == programs.FORK:
-            return self._forked(fields)
-        return self._exited(fields)
-
-    def _forked(self, fields: Fields) -> Row | None:
-        parent = self._programs.get(fields[PPID])
-        if parent is not None:
-            # The parent may be in another directory by now.
-            program = Program(fields[1], parent.name, parent.exe, parent.cmdline, None)
-            self._programs[fields[PID]] = program
-        else:
-            program = self._unknown(fields)
-        return self._told("forked", fields, program) if self._rows.wants_forked else None
-
-    def _exited(self, fields: Fields) -> Row | None:
+            parent = self._programs.get(fields[PPID])
+            if parent is not None:
+                self._programs[fields[PID]] = fields[START], parent[1], False
+            return self._forked(fields, parent) if rows.wants_forked else None
         program = self._programs.pop(fields[PID], None)
-        if not self._rows.wants_stopped:
+        if not rows.wants_stopped:
             return None
         # The start of those that were there before is known to a tick only.
-        if program is None or abs(program.start - fields[1]) > TICK:
-            program = self._unknown(fields)
-        row = self._told("stopped", fields, program)
+        if program is None or abs(program[0] - fields[START]) > TICK:
+            texts = unknown(fields)
+        else:
+            texts = program[1] if program[2] else program[1]._replace(cwd=None)
+        row = self._told("stopped", fields, texts)
         if row is not None:
             set_status(row, fields[STATUS])
         return row
 
-    def _program(self, fields: Fields, raw: bytes, place: int) -> Program:
-        """Return what the texts behind a record tell."""
+    def _forked(self, fields: Fields, parent: Program | None) -> Row | None:
+        texts = unknown(fields) if parent is None else parent[1]._replace(cwd=None)
+        return self._told("forked", fields, texts)
+
+    def _executed(self, fields: Fields, raw: bytes, place: int, length: int) -> Texts:
+        """Return what the texts behind a record tell; short ones are often the same again."""
+        if length > MOST_BYTES:
+            return self._parsed(fields, raw, place + programs.EVENT.size)
+        key = raw[place + FLAGS_OFFSET : place + length]
+        texts = self._texts.get(key)
+        if texts is None:
+            if len(self._texts) >= MOST_TEXTS:
+                self._texts.clear()
+            texts = self._parsed(fields, raw, place + programs.EVENT.size)
+            self._texts[key] = texts
+        return texts
+
+    def _parsed(self, fields: Fields, raw: bytes, at: int) -> Texts:
         flags = fields[FLAGS]
         path, exe, cwd, line = fields[PATH : PATH + 4]
-        at = place + programs.EVENT.size
         name = self._path(raw[at : at + path - 1]) if path > 1 else None
         at += path
         program = self._walked(
@@ -212,29 +233,22 @@ class BpfSource(Source):
         )
         at += cwd
         is_missing = flags & programs.ARGUMENTS_MISSING
-        arguments = None if is_missing else self._line(raw[at : at + line])
-        return Program(fields[1], name, program, arguments, directory)
+        arguments = None if is_missing else _procfs.parse_cmdline(raw[at : at + line])
+        return Texts(name, program, None if arguments is None else text(arguments), directory)
 
-    @staticmethod
-    def _unknown(fields: Fields) -> Program:
-        """Return what is known of a process that was not seen to execute anything."""
-        name = _procfs.name(fields[NAME].partition(b"\0")[0])
-        return Program(fields[1], name, None, None, None)
-
-    def _told(self, state: str, fields: Fields, program: Program) -> EventRow | None:
+    def _told(self, state: str, fields: Fields, texts: Texts) -> EventRow | None:
         """Return the row of what happened to a process, None if no query wants it."""
         (
             time, start, group, identity, groups, utime, stime, runtime, vsize, rsize, _, pid, ppid,
-            uid, gid, ruid, rgid, auid, priority, *_,
+            uid, gid, ruid, rgid, auid, priority, _, _, _, _, _, _, _, _,
         ) = fields  # fmt: skip
-        _, name, exe, cmdline, cwd = program
+        name, exe, cmdline, cwd = texts
+        cgroup, container = NONE
         if self._has_groups:
             cgroup, container = self._groups.find((group, groups), identity)
-        else:
-            cgroup, container = NONE
         user, system = adjusted(utime, stime, runtime, 0, 0) if stime else (runtime, 0)
         row: EventRow = {
-            "time": self._clock.micros(time),
+            "time": (time + self._clock.offset) // 1000,
             "name": name,
             "pid": pid,
             "ppid": ppid,
@@ -250,7 +264,7 @@ class BpfSource(Source):
             "exe": exe,
             "cmdline": cmdline,
             "cwd": cwd,
-            "startup": self._clock.startup(start),
+            "startup": self._clock.booted + start - start % TICK,
             "auid": None if auid == UNSET else auid,
             "cgroup": cgroup,
             "container": container,
@@ -258,7 +272,7 @@ class BpfSource(Source):
         }
         if vsize:
             row["vsize"], row["rsize"] = vsize, rsize
-        return self._rows.wanted(row)
+        return self._rows.wanted(row, is_whole=None not in texts)
 
     def _path(self, raw: bytes) -> str:
         known = self._paths.get(raw)
@@ -279,14 +293,6 @@ class BpfSource(Source):
             path = self._walks[raw] = storable(os.fsdecode(joined(raw)))
         return f"{path} (deleted)" if deleted else path
 
-    def _line(self, raw: bytes) -> str | None:
-        if raw not in self._lines:
-            if len(self._lines) >= MOST_TEXTS:
-                self._lines.clear()
-            line = _procfs.parse_cmdline(raw)
-            self._lines[raw] = None if line is None else text(line)
-        return self._lines[raw]
-
     def _members(self) -> dict[int, int]:
         """Return a process of each set of control groups."""
         if self._tasks is None:
@@ -300,6 +306,11 @@ class BpfSource(Source):
             for fields in tasks.NUMBERS.struct.iter_unpack(self._tasks.numbers(threads=False))
             if not fields[flags] & tasks.EXITING
         }
+
+
+def unknown(fields: Fields) -> Texts:
+    """Return what is known of a process that was not seen to execute anything."""
+    return Texts(_procfs.name(fields[NAME].partition(b"\0")[0]), None, None, None)
 
 
 def parse(records: Records) -> Iterator[tuple[Fields, int]]:

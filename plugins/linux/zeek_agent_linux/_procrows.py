@@ -110,14 +110,17 @@ class ProcessRows:
             row.update(extra)
         return self.wanted(row)
 
-    def wanted(self, row: EventRow) -> EventRow | None:
-        """Return a row that has all it can have, marked if that is not enough; None if unwanted."""
+    def wanted(self, row: EventRow, *, is_whole: bool = False) -> EventRow | None:
+        """Return a row that has all it can have, marked if that is not enough; None if unwanted.
+
+        With *is_whole*, it lacks nothing.
+        """
         admits = self._admits
         if admits is not None and not (
             admits("pid", row["pid"]) and admits("uid", row["uid"]) and admits("exe", row["exe"])
         ):
             return None
-        if None in map(row.get, self._told):
+        if not is_whole and None in map(row.get, self._told):
             row["incomplete"] = True
         return row
 

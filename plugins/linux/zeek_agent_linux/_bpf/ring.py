@@ -16,7 +16,6 @@ PAGE = mmap.PAGESIZE
 BUSY, DISCARDED = 1 << 31, 1 << 30
 HEAD = 8
 POSITION = struct.Struct("=Q")
-LENGTH = struct.Struct("=I")
 
 
 class Records(NamedTuple):
@@ -89,15 +88,19 @@ def parse_records(raw: bytes) -> tuple[list[tuple[int, int]], int]:
     A record still being written ends them, and so does one that is cut.
     """
     places: list[tuple[int, int]] = []
-    offset, end, unpack = 0, len(raw), LENGTH.unpack_from
+    offset, end = 0, len(raw)
+    words = memoryview(raw[: end & ~7]).cast("I")
     while offset + HEAD <= end:
-        (length,) = unpack(raw, offset)
-        if length & BUSY:
-            break
-        size = length & ~DISCARDED
-        if offset + HEAD + size > end:
+        length = words[offset >> 2]
+        size = length
+        if length >= DISCARDED:  # or busy
+            if length >= BUSY:
+                break
+            size &= ~DISCARDED
+        place = offset + HEAD
+        if place + size > end:
             break
         if size == length:
-            places.append((offset + HEAD, size))
-        offset = min(offset + (HEAD + size + 7 & ~7), end)
+            places.append((place, size))
+        offset = min(place + size + 7 & ~7, end)
     return places, offset
