@@ -16,9 +16,17 @@ redef Cluster::nodes = {
 };
 """
 BACKENDS = {
-    "broker": "@load frameworks/cluster/backend/broker\n",
+    # Before 8.1 it is what a cluster has anyway.
+    "broker": """
+@if ( Version::number >= 80100 )
+@load frameworks/cluster/backend/broker
+@endif
+""",
     "zeromq": """
 @load frameworks/cluster/backend/zeromq
+@if ( Version::number < 80100 )
+@load frameworks/cluster/backend/zeromq/connect
+@endif
 redef Cluster::Backend::ZeroMQ::listen_xpub_endpoint = "tcp://127.0.0.1:XPUB";
 redef Cluster::Backend::ZeroMQ::listen_xsub_endpoint = "tcp://127.0.0.1:XSUB";
 redef Cluster::Backend::ZeroMQ::connect_xpub_endpoint = "tcp://127.0.0.1:XSUB";

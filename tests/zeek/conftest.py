@@ -79,6 +79,7 @@ class RealZeek(Process):
             **({"CLUSTER_NODE": node} if node else {}),
         }
         super().__init__(home, ["zeek", "test.zeek", "exit_only_after_terminate=T"], environment)
+        self._is_stock = "default_port_websocket" in script
         script = script.replace("PORT", str(self.port))
         for name in ("XPUB", "XSUB"):
             script = script.replace(name, str(free_port()))
@@ -86,9 +87,13 @@ class RealZeek(Process):
         (home / "zeek-agent").symlink_to(ROOT / "zeek-scripts")
 
     @property
-    def is_own_server(self):
-        """Whether the package of this release listens with Zeek's own server."""
-        return self.release >= (8, 1)
+    def tls(self):
+        """The setting with which an agent can join: Broker's server has TLS without certificates.
+
+        Our package listens with Zeek's own server as soon as there is one, the stock package later.
+        """
+        is_own_server = self.release >= ((8, 1) if self._is_stock else (8, 0))
+        return "" if is_own_server else 'tls = "anonymous"'
 
     def start(self):
         super().start()
@@ -116,10 +121,9 @@ class Agent(Process):
     def __init__(self, home, zeek, settings="", destination=None, options=(), *, before=()):
         """*before* are the words of a command that starts the agent in its own surroundings."""
         home.mkdir()
-        tls = "" if zeek.is_own_server else 'tls = "anonymous"'
         (home / "agent.toml").write_text(
             f'state-dir = "{home}/state"\nrun-dir = "{home}/run"\n'
-            f"[zeek]\nreconnect_interval = 1\nreconnect_spread = 1\n{settings or tls}\n"
+            f"[zeek]\nreconnect_interval = 1\nreconnect_spread = 1\n{settings or zeek.tls}\n"
         )
         words = [sys.executable, "-m", "zeek_agent_core", *options, "-c", "agent.toml", "-z"]
         super().__init__(home, [*before, *words, destination or f"127.0.0.1:{zeek.port}"])

@@ -60,9 +60,8 @@ def scene(start, tmp_path):
     shutil.copy("/etc/passwd", tmp_path / "passwd")
     paths = PATHS.replace("HOME", str(tmp_path))
     zeek = start(RealZeek, "zeek", OURS + QUICK + paths)
-    tls = "" if zeek.is_own_server else 'tls = "anonymous"'
     before = [*IN_OWN_USERS, str(tmp_path / "passwd")]
-    settings = tls + SETTINGS.replace("HOME", str(tmp_path))
+    settings = zeek.tls + SETTINGS.replace("HOME", str(tmp_path))
     agent = start(Agent, "agent", zeek, settings, before=before)
     wait_for(lambda: zeek.log("zeek-agent-interfaces"), "nothing comes", zeek, agent)
     # Only what changes after the first run of a query is told.

@@ -76,9 +76,8 @@ def standin(tmp_path):
 def joined(start, standin, script, settings=""):
     """Start a Zeek, and an agent that asks the stand-in."""
     zeek = start(RealZeek, "zeek", script)
-    tls = "" if zeek.is_own_server else 'tls = "anonymous"'
     asking = SETTINGS.replace("SOCKET", standin.path)
-    return zeek, start(Agent, "agent", zeek, f"{tls}\n{settings}{asking}")
+    return zeek, start(Agent, "agent", zeek, f"{zeek.tls}\n{settings}{asking}")
 
 
 def test_logs(start, standin, tmp_path):

@@ -252,8 +252,8 @@ function tell_note(topic: string, kind: string, words: vector of string)
 
 @endif
 
-# A row that is passed on as it came: from 8.1 on Zeek takes it apart again.
-@if ( Version::number >= 80100 )
+# A row that is passed on as it came: from 8.0 on Zeek takes it apart again.
+@if ( Version::number >= 80000 )
 function tell_answer_row(topic: string, id: string, row: any)
 	{
 	Cluster::publish(topic, node_answer_row, id, row);

@@ -1,6 +1,7 @@
 """Attribution in a cluster: one node hears the agents, others log the connections."""
 
 import json
+import re
 import signal
 import time
 
@@ -73,6 +74,9 @@ def test_workers_log_processes(start, tmp_path, backend):
         trace.wait(second)
     trace.write(tmp_path / "trace.pcap")
     told = feed.script().replace("module ZeekAgent::Attribution;", "")
+    # Before 8.1 a node that sees no packets is not told when its time begins.
+    told = re.sub(r"schedule .* \{", "schedule 0secs {", told)
+    told = told.replace("network_time_init", "zeek_init")
     script = (
         f"{OURS}{SCRIPT}module ZeekAgent::Attribution;\n"
         f"@if ( Cluster::local_node_type() == Cluster::MANAGER )\n{told}\n@endif\n"
