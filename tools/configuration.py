@@ -55,6 +55,7 @@ Settings that tables read.
 | `[tables.sockets_events] initial` | false | whether to begin with what is open already, in state `open` |
 | `[tables.sockets_events] interval` | 2 | seconds between two looks of the source `polling`, or at UDP sockets of others |
 | `[tables.sockets_events] mount_tracefs` | true | as for `processes_events` |
+| `[tables.sockets_events] system_calls` | false | whether the source `BPF` looks at system calls too, which tells the peers of UDP sockets that have no fixed one; every system call of the host takes some tens of nanoseconds longer |
 | `[tables.system_logs_events] catch_up` | 86400 | seconds to look back after a pause |
 | `[tables.services] timeout` | 5 | seconds that the service manager may take |
 | `[tables.registry] max_matches` | 100000 | keys a pattern may match; more is an error |

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import platform
 import signal
 import socket
 import struct
@@ -13,8 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zeek_agent_linux._bpf.btf import Member
+from zeek_agent_linux._bpf.kernel import kernel_of
+from zeek_agent_linux._bpf.programs import datagram_calls
 from zeek_agent_linux._bpf.programs import socket_events as programs
 from zeek_agent_linux._bpf.ring import Records
+from zeek_agent_linux._bpf.session import Maps
 from zeek_agent_linux._sockets_events_bpf import BpfSource, transferred
 from zeek_agent_linux.sockets_events import SocketsEvents
 
@@ -114,6 +119,126 @@ async def test_silent_connection(watch):
                 (row,) = await seen.count(1, remote_port=own, state="established")
     assert row["pid"] in children
     assert row["uid"] == 0
+
+
+def own_process():
+    """Return the name of this process, and its network namespace."""
+    name = Path("/proc/self/comm").read_text().strip()
+    return name, Path("/proc/self/ns/net").stat().st_ino
+
+
+def talk(family, host, *, times=3):
+    """Let two sockets without a fixed peer talk, in both kinds of calls; return their ports."""
+    with (
+        socket.socket(family, socket.SOCK_DGRAM) as server,
+        socket.socket(family, socket.SOCK_DGRAM) as client,
+    ):
+        server.bind((host, 0))
+        for _ in range(times):
+            client.sendto(b"question", server.getsockname())
+            _, _, _, asker = server.recvmsg(100)
+            server.sendmsg([b"answer"], [], 0, asker)
+            client.recvfrom(100)
+        return server.getsockname()[1], client.getsockname()[1]
+
+
+@pytest.mark.parametrize(("family", "address", "any_"), [
+    (socket.AF_INET, V4, "0.0.0.0"), (socket.AF_INET6, V6, "::"),
+])  # fmt: skip
+async def test_peers_of_datagrams(watch, family, address, any_):
+    """With the setting, each peer of a UDP socket is told once, whoever began."""
+    async with watch(SocketsEvents, "BPF", system_calls=True, interval=60.0) as seen:
+        server, client = await asyncio.to_thread(talk, family, address)
+        (asked,) = await seen.count(1, local_port=client, state="established")
+        (served,) = await seen.count(1, local_port=server, state="established")
+        await asyncio.sleep(0.3)
+        assert len(seen.rows(local_port=client, state="established")) == 1
+        assert len(seen.rows(local_port=server, state="established")) == 1
+    for row, direction, local, remote in (
+        (asked, "out", any_, server), (served, "in", address, client),
+    ):  # fmt: skip
+        assert (row["direction"], row["protocol"]) == (direction, 17)
+        assert (row["local_addr"], row["remote_addr"], row["remote_port"]) == (
+            local,
+            address,
+            remote,
+        )
+        assert (row["pid"], row["uid"]) == (os.getpid(), 0)
+        assert (row["process"], row["netns"]) == own_process()
+
+
+async def test_each_peer_and_each_process(watch):
+    """One socket has a row for each peer; a process that lives for an instant has its own."""
+    async with watch(SocketsEvents, "BPF", system_calls=True, interval=60.0) as seen:
+        with ExitStack() as stack:
+            servers = [stack.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(3)]
+            for server in servers:
+                server.bind((V4, 0))
+            ports = {server.getsockname()[1] for server in servers}
+            pid = os.fork()
+            if pid == 0:
+                os.setresgid(7, 8, 8)
+                os.setresuid(5, 6, 6)
+                sender = socket.socket(type=socket.SOCK_DGRAM)
+                for server in [*servers, *servers]:
+                    sender.sendto(b"x", server.getsockname())
+                os._exit(0)
+            await asyncio.to_thread(os.waitpid, pid, 0)
+            rows = await seen.count(3, pid=pid)
+    assert {row["remote_port"] for row in rows} == ports
+    assert {(row["uid"], row["gid"], row["direction"]) for row in rows} == {(6, 8, "out")}
+
+
+async def test_what_is_no_datagram_to_a_peer(watch):
+    """Failed calls, files, pipes, other sockets, and those with a fixed peer make no such rows."""
+    async with watch(SocketsEvents, "BPF", system_calls=True, interval=60.0) as seen:
+        left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with (
+            left,
+            right,
+            socket.socket(type=socket.SOCK_DGRAM) as server,
+            socket.socket(type=socket.SOCK_DGRAM) as fixed,
+            socket.socket(type=socket.SOCK_DGRAM) as sender,
+        ):
+            left.send(b"x")
+            right.recvfrom(10)
+            with pytest.raises(OSError, match=r"."):
+                sender.sendto(b"x", ("255.255.255.255", 9))
+            server.bind((V4, 0))
+            fixed.connect(server.getsockname())
+            for _ in range(3):
+                fixed.send(b"x")
+            server.recv(10)  # does not ask where it came from
+            own = fixed.getsockname()[1]
+            rows = await seen.count(1, local_port=own)
+            await asyncio.sleep(0.3)
+            told = [row for row in seen.rows(pid=os.getpid(), protocol=17) if row["remote_port"]]
+    assert [(row["local_port"], row["direction"]) for row in rows] == [(own, "out")]
+    assert told == rows
+
+
+async def test_system_calls_are_left_alone(watch):
+    """Without the setting nothing runs at system calls, and such peers are not told."""
+    async with watch(SocketsEvents, "BPF", interval=60.0) as seen:
+        server, client = await asyncio.to_thread(talk, socket.AF_INET, V4)
+        await asyncio.sleep(0.5)
+        assert seen.rows(local_port=client) == seen.rows(local_port=server) == []
+
+
+def test_the_program_of_the_other_processor(monkeypatch):
+    """The program is made for processors of both kinds, from the places that their kernels have."""
+    kernel = kernel_of(Host())
+    own = datagram_calls.calls(kernel, Maps(0, 0, 0, {"flows": 0}))
+    places = {"syscallno": Member(280, 4), "orig_x0": Member(272, 8), "regs": Member(0, 248)}
+    real = kernel.member
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(
+        type(kernel), "member",
+        lambda _, struct, path: places[path] if struct == "pt_regs" else real(struct, path),
+    )  # fmt: skip
+    other = datagram_calls.calls(kernel, Maps(0, 0, 0, {"flows": 0}))
+    assert len(own) == len(other)
+    assert own != other
 
 
 async def test_process_not_thread(watch):

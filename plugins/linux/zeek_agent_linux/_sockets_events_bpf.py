@@ -6,6 +6,8 @@ longer than a second, a look at all descriptors tells who holds it.
 
 UDP sockets with a fixed peer are told of when they first send, from kernel 6.3
 on; all other UDP sockets, and the ends of all, when they are listed now and then.
+With the setting `system_calls`, sockets without a fixed peer are told of once for
+each peer that they talk with.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._bpf.choice import explained
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
 from zeek_agent_linux._bpf.opening import opened
+from zeek_agent_linux._bpf.programs import datagram_calls
 from zeek_agent_linux._bpf.programs import socket_events as programs
 from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
@@ -81,10 +84,17 @@ class BpfSource(Source):
         """Load and attach the programs, and let go of them."""
         try:
             kernel = kernel_of(self.table.host)
-            with _session(kernel):
+            with self._session(kernel):
                 kernel.save()
         except OSError as error:
             raise explained(error) from error
+
+    def _session(self, kernel: Kernel) -> Session:
+        """Load and attach the programs, with the one for system calls if that is asked for."""
+        if not self.table.setting("system_calls"):
+            return Session(kernel, programs.programs(kernel), programs.MAPS)
+        wanted = [*programs.programs(kernel), datagram_calls.PROGRAM]
+        return Session(kernel, wanted, {**programs.MAPS, **datagram_calls.MAPS})
 
     def existing(self) -> Iterable[Row]:
         """Return all sockets that are open."""
@@ -93,7 +103,7 @@ class BpfSource(Source):
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield connections and listening sockets as they come and go."""
         kernel = kernel_of(self.table.host)
-        session, sockets = await opened(lambda: _session(kernel)), None
+        session, sockets = await opened(lambda: self._session(kernel)), None
         try:
             yield []
             sockets = await opened(lambda: OpenSockets(kernel))
@@ -263,10 +273,6 @@ class BpfSource(Source):
                 owner = holders.get(key[0]) or self._listener(fields)
                 self._row(fields, "established", owner, rows)
         return rows
-
-
-def _session(kernel: Kernel) -> Session:
-    return Session(kernel, programs.programs(kernel), programs.MAPS)
 
 
 def _owner(fields: Fields) -> Owner | None:

@@ -20,7 +20,12 @@ class SocketsEvents(schema.SocketsEvents):  # noqa: D101
 
     sources = (BpfSource, AuditSource, TraceSource, PollingSource)
     settings = MappingProxyType(
-        {**schema.SocketsEvents.settings, "interval": 2.0, "mount_tracefs": True}
+        {
+            **schema.SocketsEvents.settings,
+            "interval": 2.0,
+            "mount_tracefs": True,
+            "system_calls": False,
+        }
     )
 
 

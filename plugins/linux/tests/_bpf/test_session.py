@@ -16,7 +16,7 @@ from zeek_agent_linux._bpf.assembler import R0, R1, R2, Assembler
 from zeek_agent_linux._bpf.choice import Choice, reason_of
 from zeek_agent_linux._bpf.iterator import Iterator
 from zeek_agent_linux._bpf.kernel import Kernel
-from zeek_agent_linux._bpf.programs import process_events, socket_events, tasks
+from zeek_agent_linux._bpf.programs import datagram_calls, process_events, socket_events, tasks
 from zeek_agent_linux._bpf.session import Program, Session, merge
 from zeek_agent_linux.processes import Processes
 from zeek_agent_linux.processes_events import ProcessesEvents
@@ -54,8 +54,9 @@ def test_attach_and_detach_200_times(kernel):
     gc.collect()  # tables of other tests let go
     before = files()
     for _ in range(100):
-        with Session(kernel, socket_events.programs(kernel), socket_events.MAPS, 1 << 14):
-            assert programs() >= 3
+        every = [*socket_events.programs(kernel), datagram_calls.PROGRAM]
+        with Session(kernel, every, {**socket_events.MAPS, **datagram_calls.MAPS}, 1 << 14):
+            assert programs() >= 4
         plain = [Program("sched_process_exit", process_events.exit_)]
         with Session(kernel, plain, {}, 1 << 14) as session:
             mine = files().keys() - before.keys()

@@ -123,14 +123,14 @@ def _set_state(kernel: Kernel, maps: Maps, *, is_process: bool) -> bytes:
 
     a.label("connects")
     row.put("direction", OUT)
-    _set_times(a, row, "first")
+    set_times(a, row, "first")
     put_process(a, row, kernel, SCRATCH, None)
     _remember(a, row, maps)
     a.jump("end")
 
     a.label("listens")
     row.put("kind", LISTENS)
-    _set_times(a, row, "first", "since")
+    set_times(a, row, "first", "since")
     put_process(a, row, kernel, SCRATCH, None)
     _remember(a, row, maps)
     a.jump("addresses")
@@ -151,12 +151,12 @@ def _establish(a: Assembler, row: Writer, maps: Maps) -> None:
     a.jump_if(R6, "==", 0, "is new")
     row.put("kind", OPENED)
     _recall(a, row)
-    _set_times(a, row, "since")
+    set_times(a, row, "since")
     a.load(R1, R10, row.offset("since"), 8)
     a.store(R6, KNOWN.places["since"][0], R1)
     a.jump("addresses")
     a.label("is new")
-    _set_times(a, row, "first", "since")
+    set_times(a, row, "first", "since")
     row.put("kind", OPENED)
     row.put("direction", OUT)
     a.jump_if(R8, "!=", SYN_RECV, "remember")
@@ -181,7 +181,8 @@ def _begin(a: Assembler, maps: Maps) -> Writer:
     return row
 
 
-def _set_times(a: Assembler, row: Writer, *fields: str) -> None:
+def set_times(a: Assembler, row: Writer, *fields: str) -> None:
+    """Put the present moment as the event's time, and into *fields*; uses R0 to R5."""
     a.call(Helper.KTIME_BOOT)
     for field in ("time", *fields):
         row.put(field, R0)
@@ -217,7 +218,7 @@ def _recall(a: Assembler, row: Writer) -> None:
 def _close(a: Assembler, row: Writer, kernel: Kernel, maps: Maps) -> None:
     """Tell of the end: with counts of bytes, and the error if there never was a connection."""
     a.label("closes")
-    _set_times(a, row)
+    set_times(a, row)
     a.jump_if(R6, "==", 0, "is unknown")
     _recall(a, row)
     a.load_map(R1, maps.extra["sockets"])
@@ -278,7 +279,7 @@ def _find_owner(a: Assembler, row: Writer, kernel: Kernel) -> None:
     for field in ("first", "since"):
         a.load(R1, R6, places[field][0], 8)
         row.put(field, R1)
-    _set_times(a, row)
+    set_times(a, row)
     a.jump("hand over")
 
 
@@ -325,7 +326,7 @@ def send(kernel: Kernel, maps: Maps) -> bytes:
     row.copy("local_port", R7, kernel.member("sock_common", "skc_num"))
     put_process(a, row, kernel, SCRATCH, "end")
     _end_if_told(a, row, maps)
-    _set_times(a, row, "first", "since")
+    set_times(a, row, "first", "since")
     a.label("hand over")
     hand_over(a, maps, R10, row.start, EVENT.size)
     return a.code()

@@ -74,30 +74,30 @@ def put_process(a: Assembler, row: Writer, kernel: Kernel, scratch: int, label: 
     a.call(Helper.CURRENT_TASK)
     a.store(R10, scratch, R0)
     if label is not None:
-        _read(a, scratch + 8, R0, kernel.member("task_struct", "flags").offset, 4)
+        read_kernel(a, scratch + 8, R0, kernel.member("task_struct", "flags").offset, 4)
         a.load(R1, R10, scratch + 8, 4)
         a.jump_if(R1, "&", KERNEL_THREAD, label)
     a.load(R0, R10, scratch, 8)
-    _read(a, scratch, R0, credentials.offset, 8)
+    read_kernel(a, scratch, R0, credentials.offset, 8)
     a.load(R0, R10, scratch, 8)
     a.store(R10, scratch + 8, R0)
-    _read(a, scratch + 16, R0, user.offset, 4)
+    read_kernel(a, scratch + 16, R0, user.offset, 4)
     a.load(R1, R10, scratch + 16, 4)
     row.put("uid", R1)
     a.load(R0, R10, scratch + 8, 8)
-    _read(a, scratch + 16, R0, group.offset, 4)
+    read_kernel(a, scratch + 16, R0, group.offset, 4)
     a.load(R1, R10, scratch + 16, 4)
     row.put("gid", R1)
     a.call(Helper.CURRENT_PID_TGID)
     a.math(R0, ">>", 32)
     row.put("pid", R0)
     a.call(Helper.CURRENT_TASK)
-    _read(a, scratch, R0, kernel.member("task_struct", "group_leader").offset, 8)
+    read_kernel(a, scratch, R0, kernel.member("task_struct", "group_leader").offset, 8)
     a.load(R3, R10, scratch, 8)
     probe(a, row, "name", R3, kernel.member("task_struct", "comm"))
 
 
-def _read(a: Assembler, to: int, address: R, offset: int, size: int) -> None:
+def read_kernel(a: Assembler, to: int, address: R, offset: int, size: int) -> None:
     """Read behind a plain address to the stack."""
     a.move(R3, address)
     a.add(R3, offset)
