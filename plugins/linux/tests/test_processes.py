@@ -7,13 +7,13 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from zeek_agent_linux import _boottime
 from zeek_agent_linux.processes import Processes, zeek_agent_tables
 
+from plugins.linux.tests.children import child
 from zeek_agent_core.host import Host
 from zeek_agent_core.testing.conformance import check_table
 
@@ -26,28 +26,6 @@ ID = "3f" * 32
 def captured(host):
     """Return the table of a captured host."""
     return Processes(host("fixtures/processes"))
-
-
-@contextmanager
-def child(work):
-    """Run *work* in a process that then sleeps; its ID."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os.write(writer, b".")
-            signal.pause()
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        os.read(reader, 1)
-        yield pid
-    finally:
-        os.close(reader)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def set_name(name):

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,32 +19,11 @@ from zeek_agent_linux._processes_bpf import BpfSource
 from zeek_agent_linux._tasks import Texts, adjusted, parse_texts
 from zeek_agent_linux.processes import Processes
 
+from plugins.linux.tests.children import child
 from zeek_agent_core.host import Host
 from zeek_agent_core.table import Where
 
 COLUMNS = frozenset(column.name for column in Processes.columns)
-
-
-@contextmanager
-def child(work):
-    """Run *work* in a process that then sleeps; its ID."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os.write(writer, b".")
-            signal.pause()
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        os.read(reader, 1)
-        yield pid
-    finally:
-        os.close(reader)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def busy():

@@ -2,16 +2,15 @@
 
 import os
 import shutil
-import signal
 import socket
-import subprocess
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from zeek_agent_linux import _netns, _sockdiag
 from zeek_agent_linux.sockets import Sockets, zeek_agent_tables
 
+from plugins.linux.tests.children import child, namespace
 from zeek_agent_core.testing.conformance import check_table
 
 OWN = 4026531833
@@ -23,40 +22,6 @@ NETNS = shutil.which("ip") is not None and os.geteuid() == 0
 def captured(host):
     """Return the table of a captured host."""
     return Sockets(host("fixtures/sockets"))
-
-
-@contextmanager
-def child(work):
-    """Run *work* in a process that then sleeps; its ID."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            kept = work()
-            os.write(writer, b".")
-            signal.pause()
-            del kept
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        assert os.read(reader, 1)
-        yield pid
-    finally:
-        os.close(reader)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-@contextmanager
-def namespace(name):
-    """Make a network namespace with a loopback that works."""
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    try:
-        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
-        yield Path(f"/run/netns/{name}").stat().st_ino
-    finally:
-        subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
 def test_all_kinds(captured, sql):
@@ -233,7 +198,8 @@ def test_listeners_are_selected_by_the_kernel(host, sql, monkeypatch):
 def test_other_namespaces(host, sql):
     """Sockets of another namespace are listed, told apart, and found by their process."""
     name = f"test-{os.getpid()}"
-    with namespace(name) as inode, socket.create_server(("127.0.0.1", 0)) as server:
+    with namespace(name) as path, socket.create_server(("127.0.0.1", 0)) as server:
+        inode = Path(path).stat().st_ino
         port = server.getsockname()[1]
         inside = f"/run/netns/{name}"
 
@@ -258,7 +224,8 @@ def test_other_namespaces(host, sql):
 def test_socket_left_in_another_namespace(host, sql):
     """A process may hold a socket of a namespace that it has left, and that has no process."""
     name = f"left-{os.getpid()}"
-    with namespace(name) as inode:
+    with namespace(name) as path:
+        inode = Path(path).stat().st_ino
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
 
         def leave():

@@ -2,12 +2,10 @@
 
 import json
 import os
-import signal
 import socket
 import struct
-import subprocess
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 from hypothesis import given
@@ -19,6 +17,7 @@ from zeek_agent_linux._sockets import ProcSource
 from zeek_agent_linux._sockets_bpf import BpfSource
 from zeek_agent_linux.sockets import Sockets
 
+from plugins.linux.tests.children import child, namespace
 from zeek_agent_core.host import Host
 from zeek_agent_core.table import Where
 
@@ -28,40 +27,6 @@ RAW_PROTOCOL = 253
 """It stands where others have their port."""
 TRIES = 10
 """Other sockets of the machine come and go meanwhile."""
-
-
-@contextmanager
-def child(work):
-    """Run *work* in a process that then sleeps; its ID."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            kept = work()
-            os.write(writer, b".")
-            signal.pause()
-            del kept
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        assert os.read(reader, 1)
-        yield pid
-    finally:
-        os.close(reader)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-@contextmanager
-def namespace(name):
-    """Make a network namespace with a loopback that works."""
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    try:
-        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
-        yield f"/run/netns/{name}"
-    finally:
-        subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from zeek_agent_linux import _actors, _changes
 from zeek_agent_linux._actors import UNKNOWN, Actor
 from zeek_agent_linux._changes import Change, Tally
 from zeek_agent_linux._happenings import Happening, Heard, Notifier, What
-from zeek_agent_linux._readiness import Readiness
+from zeek_agent_linux._readable import Readable
 from zeek_agent_linux._trees import Interest, Overlaps, Plan, Watches, below, everywhere
 
 FEW = 32
@@ -92,7 +92,7 @@ class FileWatch:
             for path, is_directory in found.items()
         ]
 
-    async def gather(self, ready: Readiness, seconds: float) -> Tally:
+    async def gather(self, ready: Readable, seconds: float) -> Tally:
         """Return the changes that are heard of in so many *seconds*.
 
         While there are few of them each is read at once, since the process that
@@ -111,7 +111,7 @@ class FileWatch:
             elif len(heard.happenings) > FEW:
                 await asyncio.sleep(PAUSE)
             else:
-                await ready.wait(left)
+                await ready.wait(0, left)
             left = until - time.monotonic()
         for cookie in waiting & self._halves.keys():
             happening, change = self._halves.pop(cookie)
@@ -152,10 +152,10 @@ class FileWatch:
         for action in _changes.actions(what, lambda: os.path.lexists(self._root + path)):
             tally.add(now, action, path, pid, actor)
 
-    async def wait(self, ready: Readiness, seconds: float) -> None:
+    async def wait(self, ready: Readable, seconds: float) -> None:
         """Wait until there is something to gather; for half of a renaming, so many seconds."""
         if not self._notifier.has_more:
-            await ready.wait(seconds if self._halves else None)
+            await ready.wait(0, seconds if self._halves else None)
 
     async def _change(self, happening: Happening, now: int) -> list[Change]:
         """Return what a happening to a directory, or a renaming, changes."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zeek_agent_linux._libsystemd import Journal
-from zeek_agent_linux._readiness import Readiness
+from zeek_agent_linux._readable import Readable
 
 CHUNK = 1000
 """Entries that are read at a time, at most."""
@@ -95,13 +95,13 @@ class Follower:
         try:
             descriptor, wait = await loop.run_in_executor(thread, self._open)
             yield Chunk(cursor=self._first, is_start=True)
-            with Readiness(descriptor) as ready:
-                while True:
-                    chunk = await loop.run_in_executor(thread, self._chunk)
-                    yield chunk
-                    if chunk.is_end:
-                        await ready.wait(wait)
-                        await loop.run_in_executor(thread, self._process)
+            ready = Readable([descriptor])
+            while True:
+                chunk = await loop.run_in_executor(thread, self._chunk)
+                yield chunk
+                if chunk.is_end:
+                    await ready.wait(0, wait)
+                    await loop.run_in_executor(thread, self._process)
         finally:
             closing = loop.run_in_executor(thread, self._close)
             thread.shutdown(wait=False)

@@ -8,7 +8,7 @@ from time import time_ns
 from zeek_agent_core.api import Host, Origin, Row, Source, hookimpl
 from zeek_agent_core.schema import devices_events
 from zeek_agent_linux import _uevent
-from zeek_agent_linux._readiness import Readiness
+from zeek_agent_linux._readable import Readable
 
 
 class UeventSource(Source):
@@ -24,12 +24,13 @@ class UeventSource(Source):
     async def events(self) -> AsyncIterator[Sequence[Row]]:
         """Yield what happens to devices."""
         table = self.table
-        with closing(_uevent.Uevents()) as uevents, Readiness(uevents.fileno()) as ready:
+        with closing(_uevent.Uevents()) as uevents:
+            ready = Readable([uevents.fileno()])
             things = _uevent.Things(f"{table.host.prefix}/sys")
             yield ()
             await asyncio.to_thread(things.learn)
             while True:
-                await ready.wait()
+                await ready.wait(0)
                 received = uevents.receive()
                 now = time_ns() // 1000
                 table.lose("kernel", received.lost)

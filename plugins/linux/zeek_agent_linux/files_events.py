@@ -15,7 +15,7 @@ from zeek_agent_linux._changes import Tally
 from zeek_agent_linux._filewatch import FileWatch
 from zeek_agent_linux._following import Following
 from zeek_agent_linux._happenings import Notifier
-from zeek_agent_linux._readiness import Readiness
+from zeek_agent_linux._readable import Readable
 
 WINDOW = 0.1
 """Seconds for which events are put together."""
@@ -34,7 +34,7 @@ class WatchSource(Source):
     notifier: ClassVar[Callable[[], Notifier]]
     tells_process: ClassVar[bool] = False
     """Whether the kernel tells which process it was."""
-    _ready: Readiness | None = None
+    _ready: Readable | None = None
     _is_changed = False
 
     async def events(self) -> AsyncIterator[Sequence[Row]]:
@@ -50,31 +50,31 @@ class WatchSource(Source):
             yield ()
             if self.tells_process:
                 await held.enter_async_context(Following(table.host))
-            with Readiness(notifier.fileno()) as ready:
-                self._ready = ready
-                while True:
-                    if not self._is_changed:
-                        await files.wait(ready, WINDOW)
-                    tally = await files.gather(ready, WINDOW)
-                    if self._is_changed or files.is_stale:
-                        is_news, self._is_changed = files.is_stale, False
-                        plan = partial(files.plan, self._overlaps(), is_news=is_news)
-                        tally.extend(await asyncio.to_thread(plan))
-                    self._warn(files)
-                    table.lose("kernel", files.overflows)
-                    files.overflows = 0
-                    if tally.has_unknown:
-                        await asyncio.sleep(LATE_SECONDS)
-                        tally.name(_actors.remembered)
-                    rows = table.rows_of(tally)
-                    for start in range(0, len(rows), AT_ONCE):
-                        yield rows[start : start + AT_ONCE]
+            ready = Readable([notifier.fileno()])
+            self._ready = ready
+            while True:
+                if not self._is_changed:
+                    await files.wait(ready, WINDOW)
+                tally = await files.gather(ready, WINDOW)
+                if self._is_changed or files.is_stale:
+                    is_news, self._is_changed = files.is_stale, False
+                    plan = partial(files.plan, self._overlaps(), is_news=is_news)
+                    tally.extend(await asyncio.to_thread(plan))
+                self._warn(files)
+                table.lose("kernel", files.overflows)
+                files.overflows = 0
+                if tally.has_unknown:
+                    await asyncio.sleep(LATE_SECONDS)
+                    tally.name(_actors.remembered)
+                rows = table.rows_of(tally)
+                for start in range(0, len(rows), AT_ONCE):
+                    yield rows[start : start + AT_ONCE]
 
     def wanted_changed(self) -> None:
         """Watch what is wanted now."""
         self._is_changed = True
         if self._ready is not None:
-            self._ready.poke()
+            self._ready.wake()
 
     def _overlaps(self) -> _trees.Overlaps:
         return _trees.overlapping(self.table.wanted)

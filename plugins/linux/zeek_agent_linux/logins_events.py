@@ -15,7 +15,7 @@ from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._inotify import CREATE, MODIFY, MOVED_TO, Inotify
 from zeek_agent_linux._kept import Kept, KeptTable
 from zeek_agent_linux._libsystemd import Journal
-from zeek_agent_linux._readiness import Readiness
+from zeek_agent_linux._readable import Readable
 from zeek_agent_linux._tail import Tail, as_place
 
 LOG = "/var/log"
@@ -51,17 +51,17 @@ class WtmpSource(Kept):
                     await asyncio.to_thread(self._start, logs, sessions)
                     await self.begin(_places(logs))
                     yield ()
-                    with Readiness(inotify.fileno()) as ready:
-                        while True:
-                            count, rows = await asyncio.to_thread(self._take, logs, sessions)
-                            if rows:
-                                yield self.marked(rows, _places(logs))
-                                await self.hold()
-                            if not count:
-                                await ready.wait()
-                                await asyncio.sleep(COALESCE)
-                                while inotify.read():
-                                    pass
+                    ready = Readable([inotify.fileno()])
+                    while True:
+                        count, rows = await asyncio.to_thread(self._take, logs, sessions)
+                        if rows:
+                            yield self.marked(rows, _places(logs))
+                            await self.hold()
+                        if not count:
+                            await ready.wait(0)
+                            await asyncio.sleep(COALESCE)
+                            while inotify.read():
+                                pass
                 finally:
                     for log in logs.values():
                         log.close()

@@ -10,7 +10,7 @@ from zeek_agent_core.schema import system_logs_events
 from zeek_agent_linux import _child, _entries, _journal, _journalctl, _syslogfiles
 from zeek_agent_linux._kept import Kept, KeptTable
 from zeek_agent_linux._libsystemd import Journal
-from zeek_agent_linux._readiness import Readiness
+from zeek_agent_linux._readable import Readable
 
 COALESCE = 0.1
 """Seconds for which what comes to files is gathered."""
@@ -133,17 +133,17 @@ class SyslogSource(LogSource):
                     table.warn(logs.problem)
                 await self.begin(logs.place())
                 yield ()
-                with Readiness(*logs.descriptors()) as ready:
-                    while True:
-                        batch = await asyncio.to_thread(logs.read)
-                        table.lose("kernel", batch.lost)
-                        table.lose("damaged", batch.damaged)
-                        if batch.rows:
-                            yield self.marked(batch.rows, logs.place())
-                            await self.hold()
-                        if not batch.count:
-                            await ready.wait()
-                            await asyncio.sleep(COALESCE)
+                ready = Readable(logs.descriptors())
+                while True:
+                    batch = await asyncio.to_thread(logs.read)
+                    table.lose("kernel", batch.lost)
+                    table.lose("damaged", batch.damaged)
+                    if batch.rows:
+                        yield self.marked(batch.rows, logs.place())
+                        await self.hold()
+                    if not batch.count:
+                        await ready.wait(0)
+                        await asyncio.sleep(COALESCE)
 
 
 class SystemLogsEvents(KeptTable, system_logs_events.SystemLogsEvents):  # noqa: D101 - as declared
