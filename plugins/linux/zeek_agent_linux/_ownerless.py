@@ -21,8 +21,8 @@ LOOSE = sum(1 << state for state in (3, 4, 5, 6, 9, 10, 11, 12))
 
 A listening socket may be that of a process that the agent cannot see.
 """
-BOTH = [kind for kind in KINDS if kind.protocol == TCP]
-FIRST = [kind for kind in BOTH if kind.family == V4]
+FIRST = [kind for kind in KINDS if kind.protocol == TCP and kind.family == V4]
+SECOND = [kind for kind in KINDS if kind.protocol == TCP and kind.family != V4]
 PASSES = 16
 """Queries after which it is tried again where it failed."""
 
@@ -48,16 +48,29 @@ class Ownerless:
             self._pause = PASSES
         return found
 
-    def _found(self, part: OpenSockets) -> tuple[Held, list[Listing]] | None:
+    def _loose(self) -> tuple[list[Listing], _sockstat.Counts] | None:
+        """Return what netlink lists in those states, then the counts; None if it cannot."""
+        only = Filter(LOOSE)
         try:
             before = _sockstat.read()
-            has_others = before.tcp6 or before.ended
-            listings = self._lister.dumped(BOTH if has_others else FIRST, Filter(LOOSE))
-            counts = _sockstat.read()
+            listings = self._lister.dumped(FIRST, only)
+            if listings is None:
+                return None
+            ended = sum(not inode for each in listings for *_, inode in each.sockets)
+            if before.tcp6 or ended < before.ended:
+                more = self._lister.dumped(SECOND, only)
+                if more is None:
+                    return None
+                listings += more
+            return listings, _sockstat.read()
         except (OSError, ValueError):
             return None
-        if listings is None:
+
+    def _found(self, part: OpenSockets) -> tuple[Held, list[Listing]] | None:
+        loose = self._loose()
+        if loose is None:
             return None
+        listings, counts = loose
         held = Held(part.held())
         listings = [
             each._replace(sockets=[found for found in each.sockets if found[-1] not in held.inodes])
