@@ -64,14 +64,15 @@ def scene(start, tmp_path):
     settings = zeek.tls + SETTINGS.replace("HOME", str(tmp_path))
     agent = start(Agent, "agent", zeek, settings, before=before)
     wait_for(lambda: zeek.log("zeek-agent-interfaces"), "nothing comes", zeek, agent)
-    # Only what changes after the first run of a query is told.
-    with subprocess.Popen(["sleep", "60"]) as marker:
-        pid = str(marker.pid)
-        wait_for(
-            lambda: any(row["pid"] == pid for row in zeek.log("zeek-agent-processes")),
-            "processes are not watched", zeek, agent,
-        )  # fmt: skip
-        marker.kill()
+    # Only what changes after the first run of a query is told, so there is always something new.
+    made = set()
+
+    def is_watched():
+        with subprocess.Popen(["sleep", "1"]) as marker:
+            made.add(str(marker.pid))
+        return any(row["pid"] in made for row in zeek.log("zeek-agent-processes"))
+
+    wait_for(is_watched, "processes are not watched", zeek, agent)
     yield Scene(zeek, agent, tmp_path)
     bad = [row for row in zeek.log("reporter") if row["level"] != "Reporter::INFO"]
     assert bad == []
