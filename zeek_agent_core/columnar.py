@@ -1,7 +1,7 @@
 """Rows that a table has column by column."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from zeek_agent_core.values import Row
@@ -53,7 +53,7 @@ def column_chunk(rows: Iterable[Row], names: Iterable[str]) -> Chunk:
     return {name: [row.get(name) for row in held] for name in names}
 
 
-@cache
+@lru_cache(maxsize=256)  # who asks chooses the names
 def _maker(names: tuple[str, ...]) -> Maker:
     """Return what makes mappings of tuples; one that is written out takes half the time."""
     values = [f"v{at}" for at in range(len(names))]

@@ -30,11 +30,16 @@ async def test_woken():
     """The wait ends when somebody wakes it, or it has been long enough; to wake is no harm."""
     readable = Readable([])
     readable.wake()
-    await readable.wait(0, 0.01)
-    task = asyncio.create_task(readable.wait(0))
+    task = asyncio.create_task(readable.wait(0, 0.05))
     await asyncio.sleep(0)
+    assert not task.done()
+    await asyncio.wait_for(task, 5)
+    task = asyncio.create_task(readable.wait(0))
+    await asyncio.sleep(0.05)
+    assert not task.done()
     readable.wake()
-    await task
+    await asyncio.wait_for(task, 5)
+    assert task.done()
 
 
 async def test_cancelled(pipe):

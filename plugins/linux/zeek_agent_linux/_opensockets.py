@@ -7,16 +7,16 @@ from socket import inet_ntop
 from typing import Any
 
 from zeek_agent_core.api import Where
+from zeek_agent_linux import _procfs
 from zeek_agent_linux._bpf import iterator, syscall
 from zeek_agent_linux._bpf.descriptors import Descriptors
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs import open_sockets as programs
+from zeek_agent_linux._memo import Memo
 from zeek_agent_linux._socklists import TCP, V4, V6
 from zeek_agent_linux._sockquery import FAMILIES, STATES
 
 UDP = programs.UDP
-ADDRESS_BYTES = {V4: 4, V6: 16}
-MOST_TEXTS = 1 << 16
 MOST_TOLD = 4096
 Fields = tuple[Any, ...]
 (
@@ -193,23 +193,13 @@ def parse_sockets(raw: bytes) -> tuple[set[int], bytes]:
     return addresses, b"".join(records)
 
 
-class PaddedAddresses(dict[bytes, str]):
-    """Text of addresses of one family, by the 16 bytes that a record has for them."""
-
-    def __init__(self, family: int) -> None:
-        """Start with none known."""
-        super().__init__()
-        self._family = family
-
-    def __missing__(self, raw: bytes) -> str:
-        """Return the text of an address that is new."""
-        if len(self) >= MOST_TEXTS:
-            self.clear()
-        self[raw] = text = inet_ntop(self._family, raw[: ADDRESS_BYTES[self._family]])
-        return text
-
-
-PADDED = {V4: PaddedAddresses(V4), V6: PaddedAddresses(V6)}
+PADDED = {
+    V4: Memo[bytes, str](lambda raw: inet_ntop(V4, raw[:4])),
+    V6: Memo[bytes, str](lambda raw: inet_ntop(V6, raw)),
+}
+"""Text of addresses by the 16 bytes that a record has for them."""
+NAMES = Memo[bytes, str](lambda raw: _procfs.name(raw.partition(b"\0")[0]), 4096)
+"""Names of processes by the 16 bytes that a record has for them."""
 
 
 class Wanted:

@@ -22,6 +22,7 @@ from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._cgroupids import NONE, GroupSets
 from zeek_agent_linux._kernelclock import KernelClock
+from zeek_agent_linux._memo import Memo
 from zeek_agent_linux._processes import ProcSource
 from zeek_agent_linux._procrows import EventRow, ProcessRows, set_status
 from zeek_agent_linux._readable import Readable
@@ -78,8 +79,8 @@ class BpfSource(Source):
         self._kernel: Kernel | None = None
         self._has_groups = True
         self._is_kept = True
-        self._paths: dict[bytes, str] = {}
-        self._walks: dict[bytes, str] = {}
+        self._paths = Memo[bytes, str](lambda raw: storable(os.fsdecode(raw)), MOST_TEXTS)
+        self._walks = Memo[bytes, str](lambda raw: storable(os.fsdecode(joined(raw))), MOST_TEXTS)
         self._texts: dict[bytes, Texts] = {}
 
     def check(self) -> None:
@@ -222,7 +223,7 @@ class BpfSource(Source):
     def _parsed(self, fields: Fields, raw: bytes, at: int) -> Texts:
         flags = fields[FLAGS]
         path, exe, cwd, line = fields[PATH : PATH + 4]
-        name = self._path(raw[at : at + path - 1]) if path > 1 else None
+        name = self._paths[raw[at : at + path - 1]] if path > 1 else None
         at += path
         program = self._walked(
             raw[at : at + exe], flags & programs.EXE_DELETED, flags & programs.EXE_CUT
@@ -274,24 +275,11 @@ class BpfSource(Source):
             row["vsize"], row["rsize"] = vsize, rsize
         return self._rows.wanted(row, is_whole=None not in texts)
 
-    def _path(self, raw: bytes) -> str:
-        known = self._paths.get(raw)
-        if known is None:
-            if len(self._paths) >= MOST_TEXTS:
-                self._paths.clear()
-            known = self._paths[raw] = storable(os.fsdecode(raw))
-        return known
-
     def _walked(self, raw: bytes, deleted: int, cut: int) -> str | None:
         """Return the path whose names the kernel gave from the last to the first."""
         if cut:
             return None
-        path = self._walks.get(raw)
-        if path is None:
-            if len(self._walks) >= MOST_TEXTS:
-                self._walks.clear()
-            path = self._walks[raw] = storable(os.fsdecode(joined(raw)))
-        return f"{path} (deleted)" if deleted else path
+        return f"{self._walks[raw]} (deleted)" if deleted else self._walks[raw]
 
     def _members(self) -> dict[int, int]:
         """Return a process of each set of control groups."""

@@ -7,38 +7,15 @@ from socket import AF_INET, inet_ntop
 from typing import Any
 
 from zeek_agent_core.api import Chunk, Where
-from zeek_agent_linux import _procfs
 from zeek_agent_linux._bpf.programs.open_sockets import NO_LIST, OPEN
-from zeek_agent_linux._opensockets import MOST_TEXTS, PADDED
+from zeek_agent_linux._memo import Memo
+from zeek_agent_linux._opensockets import NAMES, PADDED
 from zeek_agent_linux._socklists import V6
 from zeek_agent_linux._sockquery import FAMILIES, STATES
 
 AT_ONCE = 4096
-
-
-class Addresses(dict[int, str]):
-    """Text of addresses of IPv4, by the number that their four bytes are on this machine."""
-
-    def __missing__(self, number: int) -> str:
-        """Return the text of an address that is new."""
-        if len(self) >= MOST_TEXTS:
-            self.clear()
-        self[number] = text = inet_ntop(AF_INET, number.to_bytes(4, sys.byteorder))
-        return text
-
-
-class Names(dict[bytes, str]):
-    """Names of processes, by what the kernel has."""
-
-    def __missing__(self, raw: bytes) -> str:
-        """Return a name that is new."""
-        if len(self) >= MOST_TEXTS:
-            self.clear()
-        self[raw] = name = _procfs.name(raw.partition(b"\0")[0])
-        return name
-
-
-NAMES, IPV4, IPV6 = Names(), Addresses(), PADDED[V6]
+IPV4 = Memo[int, str](lambda number: inet_ntop(AF_INET, number.to_bytes(4, sys.byteorder)))
+"""Text of addresses by the number that their four bytes are on this machine."""
 AS_THEY_ARE = (
     ("protocol", "protocol"), ("local_port", "number"), ("remote_port", "remote_port"),
     ("netns", "netns"),
@@ -96,5 +73,5 @@ def _addresses(raw: bytes, field: str) -> list[str]:
         offset, size = OPEN.places[field]
         for at in (at for at, family in enumerate(families) if family == V6):
             start = at * OPEN.size + offset
-            texts[at] = IPV6[raw[start : start + size]]
+            texts[at] = PADDED[V6][raw[start : start + size]]
     return texts

@@ -17,7 +17,6 @@ from time import monotonic, time_ns
 from typing import Any
 
 from zeek_agent_core.api import Row, Source, Sourced
-from zeek_agent_linux import _procfs
 from zeek_agent_linux._boottime import BootTime
 from zeek_agent_linux._bpf.choice import explained
 from zeek_agent_linux._bpf.kernel import Kernel, kernel_of
@@ -27,7 +26,7 @@ from zeek_agent_linux._bpf.programs import socket_events as programs
 from zeek_agent_linux._bpf.ring import Records
 from zeek_agent_linux._bpf.session import Session
 from zeek_agent_linux._kernelclock import KernelClock
-from zeek_agent_linux._opensockets import PADDED, OpenSockets
+from zeek_agent_linux._opensockets import NAMES, PADDED, OpenSockets
 from zeek_agent_linux._readable import Readable
 from zeek_agent_linux._sockdiff import SHARE
 from zeek_agent_linux._sockholders import Holders, Owner
@@ -43,7 +42,6 @@ LOOK_SECONDS = 1.0
 SOCK_DONE = 1 << 1
 """Flag of a socket whose peer has sent all (include/net/sock.h)."""
 DIRECTIONS = {programs.OUT: "out", programs.IN: "in"}
-MOST_NAMES = 4096
 
 Fields = tuple[Any, ...]
 Key = tuple[int, int]
@@ -73,7 +71,6 @@ class BpfSource(Source):
         self._rows = SocketRows(table)
         self._waiting: dict[Key, Fields] = {}
         self._holders: Holders
-        self._names: dict[bytes, str] = {}
         self._ports: tuple[Collection[Any] | None, Collection[Any] | None] = (None, None)
         self._looked = 0
         self._udp = Datagrams(table.host)
@@ -242,21 +239,13 @@ class BpfSource(Source):
         )
         if owner is not None:
             flow.pid, flow.uid, flow.gid = owner.pid, owner.uid, owner.gid
-            flow.process = self._name(owner.name)
+            flow.process = NAMES[owner.name]
         if fields[PROTOCOL] == programs.UDP:
             self._udp.sends(flow)
         row = self._rows.row(flow, state, self._clock.micros(fields[TIME]), until)
         if row is not None:
             rows.append(row)
         return row
-
-    def _name(self, raw: bytes) -> str:
-        known = self._names.get(raw)
-        if known is None:
-            if len(self._names) >= MOST_NAMES:
-                self._names.clear()
-            known = self._names[raw] = _procfs.name(raw.partition(b"\0")[0])
-        return known
 
     async def _look(self) -> list[Row]:
         """Return rows of the connections whose process has not shown itself for a while."""

@@ -2,8 +2,10 @@
 
 import socket
 from collections.abc import Collection
+from functools import partial
 
 from zeek_agent_core.api import Where
+from zeek_agent_linux._memo import Memo
 from zeek_agent_linux._sockdiag import Filter, Socket
 from zeek_agent_linux._socklists import KINDS, TCP, V4, V6, Kind, Listing
 
@@ -23,25 +25,8 @@ STATES = {
 }
 """Names by number, as in include/net/tcp_states.h of the kernel."""
 FAMILIES = {V4: "IPv4", V6: "IPv6"}
-
-
-class Addresses(dict[bytes, str]):
-    """Text of the addresses of one family; they repeat."""
-
-    def __init__(self, family: int) -> None:
-        """Start with none known."""
-        super().__init__()
-        self._family = family
-
-    def __missing__(self, packed: bytes) -> str:
-        """Return the text of an address that is new."""
-        if len(self) >= 1 << 16:
-            self.clear()
-        self[packed] = address = socket.inet_ntop(self._family, packed)
-        return address
-
-
-ADDRESSES = {V4: Addresses(V4), V6: Addresses(V6)}
+ADDRESSES = {family: Memo[bytes, str](partial(socket.inet_ntop, family)) for family in FAMILIES}
+"""Text of addresses by their bytes; they repeat."""
 
 
 def wanted_kinds(where: Where) -> list[Kind]:

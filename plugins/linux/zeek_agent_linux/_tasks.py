@@ -11,6 +11,7 @@ from zeek_agent_linux._bpf import iterator, syscall
 from zeek_agent_linux._bpf.descriptors import Descriptors
 from zeek_agent_linux._bpf.kernel import Kernel
 from zeek_agent_linux._bpf.programs import tasks
+from zeek_agent_linux._memo import Memo
 
 
 class Texts(NamedTuple):
@@ -163,13 +164,5 @@ def adjusted(
     return user, system
 
 
-class Priorities(dict[int, str]):
-    """Priorities as text; there are not many."""
-
-    def __missing__(self, number: int) -> str:
-        """Return the text of a priority that is new."""
-        self[number] = text = str(number)
-        return text
-
-
-PRIORITIES = Priorities()
+PRIORITIES = Memo[int, str](str)
+"""Priorities as text; there are not many."""
