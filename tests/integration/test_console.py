@@ -12,7 +12,9 @@ import pytest
 from tests.terminal import Terminal, console
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux"),
+    pytest.mark.skipif(
+        sys.platform != "linux" and shutil.which("tmux") is None, reason="needs tmux"
+    ),
     pytest.mark.timeout(180),
 ]
 
@@ -140,7 +142,7 @@ def test_watch_and_resize(open_console):
 def test_paging(open_console):
     """A long result goes to a pager; a short one does not."""
     if shutil.which("less") is None:
-        pytest.skip("needs less")
+        pytest.fail("no less: apt-get install less")
     with open_console() as terminal:
         terminal.wait(READY)
         terminal.enter(MANY)

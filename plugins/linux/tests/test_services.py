@@ -100,7 +100,7 @@ def bus(root):
     """Return a D-Bus daemon whose socket is the system bus of *root*."""
     program = shutil.which("dbus-daemon")
     if program is None:
-        pytest.skip("dbus-daemon is not installed")
+        pytest.fail("no dbus-daemon: apt-get install dbus-daemon")
     config = root / "bus.conf"
     address = root / services.SOCKET.lstrip("/")
     config.write_text(CONFIG.format(path=address))
